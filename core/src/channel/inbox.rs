@@ -1,0 +1,329 @@
+//! What a remote sends on its channel: slots, and messages put together from parts (PROTOCOL.md §8).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::peersockets::{FIRST, GOODBYE, MESSAGE, NEXT, PING, PONG, TOPIC};
+use crate::error::{ChannelViolation, LinkError};
+use crate::limits;
+use crate::wire::encoding::Reader;
+
+/// Memory for incomplete messages that several inboxes share.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    used: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+impl Budget {
+    /// A budget of `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { used: Arc::default(), limit }
+    }
+
+    /// Bytes in use.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+/// What one frame of the remote amounts to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A whole message on a topic that is joined here.
+    Message {
+        /// The topic's name.
+        topic: Arc<str>,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// A message that did not fit the budget and is lost.
+    Lost {
+        /// The topic's name.
+        topic: Arc<str>,
+        /// The message's length in bytes.
+        length: usize,
+    },
+    /// The device leaves.
+    Goodbye,
+    /// An answer is wanted.
+    Ping,
+    /// The answer to a ping.
+    Pong,
+}
+
+/// The receiving half of one channel.
+#[derive(Debug)]
+pub struct Inbox {
+    slots: Vec<Option<Slot>>,
+    budget: Budget,
+}
+
+#[derive(Debug)]
+struct Slot {
+    topic: Arc<str>,
+    assembly: Option<Assembly>,
+}
+
+/// A message of which parts have come.
+#[derive(Debug)]
+struct Assembly {
+    length: usize,
+    arrived: usize,
+    kept: Kept,
+}
+
+#[derive(Debug)]
+enum Kept {
+    Bytes(Parts),
+    /// Nobody joined the topic here.
+    Unwanted,
+    /// The budget was used up.
+    Lost,
+}
+
+/// Bytes that are counted in a budget as long as they are here.
+#[derive(Debug)]
+struct Parts {
+    bytes: Vec<u8>,
+    budget: Budget,
+}
+
+impl Inbox {
+    /// An inbox whose incomplete messages count in `budget`.
+    pub fn new(budget: Budget) -> Self {
+        Self { slots: Vec::new(), budget }
+    }
+
+    /// Reads one message of the channel. `is_joined` says whether a topic is wanted here; what is not wanted is never kept.
+    pub fn handle(
+        &mut self,
+        kind: u64,
+        payload: &[u8],
+        is_joined: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<Received>, LinkError> {
+        let mut reader = Reader::new(payload);
+        match kind {
+            TOPIC => {
+                let slot = reader.uint()?;
+                self.declare(slot, reader.string()?)?;
+                Ok(None)
+            }
+            MESSAGE => {
+                let slot = self.slot(reader.uint()?)?;
+                slot.expect_no_assembly()?;
+                let bytes = reader.rest();
+                check_length(bytes.len() as u64)?;
+                let topic = slot.topic.clone();
+                Ok(is_joined(&topic).then(|| Received::Message { topic, bytes: bytes.to_vec() }))
+            }
+            FIRST => {
+                let budget = self.budget.clone();
+                let slot = self.slot(reader.uint()?)?;
+                slot.expect_no_assembly()?;
+                let length = check_length(reader.uint()?)?;
+                let kept = match is_joined(&slot.topic) {
+                    true => Kept::Bytes(Parts { bytes: Vec::new(), budget }),
+                    false => Kept::Unwanted,
+                };
+                slot.assembly = Some(Assembly { length, arrived: 0, kept });
+                slot.add(reader.rest())
+            }
+            NEXT => self.slot(reader.uint()?)?.add(reader.rest()),
+            GOODBYE => Ok(Some(Received::Goodbye)),
+            PING => Ok(Some(Received::Ping)),
+            PONG => Ok(Some(Received::Pong)),
+            _ => Ok(None),
+        }
+    }
+
+    fn declare(&mut self, slot: u64, topic: &str) -> Result<(), LinkError> {
+        let index = usize::try_from(slot).ok().filter(|index| *index < limits::TOPICS);
+        let index = index.ok_or(LinkError::Channel(ChannelViolation::Slot))?;
+        if topic.len() > limits::TOPIC_NAME {
+            return Err(LinkError::Channel(ChannelViolation::TopicName));
+        }
+        if self.slots.len() <= index {
+            self.slots.resize_with(index + 1, || None);
+        }
+        if let Some(slot) = &self.slots[index] {
+            slot.expect_no_assembly()?;
+        }
+        self.slots[index] = Some(Slot { topic: topic.into(), assembly: None });
+        Ok(())
+    }
+
+    fn slot(&mut self, slot: u64) -> Result<&mut Slot, LinkError> {
+        let slot = usize::try_from(slot).ok().and_then(|index| self.slots.get_mut(index));
+        slot.and_then(Option::as_mut).ok_or(LinkError::Channel(ChannelViolation::Slot))
+    }
+}
+
+impl Slot {
+    fn expect_no_assembly(&self) -> Result<(), LinkError> {
+        if self.assembly.is_none() { Ok(()) } else { Err(LinkError::Channel(ChannelViolation::Part)) }
+    }
+
+    fn add(&mut self, part: &[u8]) -> Result<Option<Received>, LinkError> {
+        let out_of_place = LinkError::Channel(ChannelViolation::Part);
+        let assembly = self.assembly.as_mut().ok_or(out_of_place)?;
+        if part.len() > assembly.length - assembly.arrived {
+            return Err(out_of_place);
+        }
+        assembly.arrived += part.len();
+        if let Kept::Bytes(parts) = &mut assembly.kept
+            && !parts.add(part)
+        {
+            assembly.kept = Kept::Lost;
+        }
+        if assembly.arrived < assembly.length {
+            return Ok(None);
+        }
+        let Some(Assembly { length, kept, .. }) = self.assembly.take() else {
+            return Ok(None);
+        };
+        let topic = self.topic.clone();
+        Ok(match kept {
+            Kept::Bytes(mut parts) => Some(Received::Message { topic, bytes: parts.take() }),
+            Kept::Lost => Some(Received::Lost { topic, length }),
+            Kept::Unwanted => None,
+        })
+    }
+}
+
+impl Parts {
+    /// Keeps a part, if it fits the budget.
+    fn add(&mut self, part: &[u8]) -> bool {
+        let used = self.budget.used.fetch_add(part.len(), Ordering::Relaxed) + part.len();
+        if used > self.budget.limit {
+            self.budget.used.fetch_sub(part.len(), Ordering::Relaxed);
+            return false;
+        }
+        self.bytes.extend_from_slice(part);
+        true
+    }
+
+    fn take(&mut self) -> Vec<u8> {
+        self.budget.used.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        std::mem::take(&mut self.bytes)
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        self.take();
+    }
+}
+
+fn check_length(length: u64) -> Result<usize, LinkError> {
+    let length = usize::try_from(length).ok().filter(|length| *length <= limits::MESSAGE);
+    length.ok_or(LinkError::Channel(ChannelViolation::MessageTooLong))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::WireError;
+    use crate::wire::encoding::Encode;
+
+    fn wanted(_: &str) -> bool {
+        true
+    }
+
+    fn inbox(budget: usize) -> Inbox {
+        let mut inbox = Inbox::new(Budget::new(budget));
+        inbox.handle(TOPIC, b"\0\x04chat", &wanted).unwrap();
+        inbox
+    }
+
+    fn part(slot: u64, length: Option<u64>, bytes: &[u8]) -> Vec<u8> {
+        let mut payload = Vec::new();
+        payload.put_uint(slot);
+        if let Some(length) = length {
+            payload.put_uint(length);
+        }
+        payload.extend_from_slice(bytes);
+        payload
+    }
+
+    fn message(bytes: &[u8]) -> Option<Received> {
+        Some(Received::Message { topic: "chat".into(), bytes: bytes.into() })
+    }
+
+    #[test]
+    fn a_message_comes_whole_or_in_parts() {
+        let mut inbox = inbox(100);
+        assert_eq!(inbox.handle(MESSAGE, &part(0, None, b""), &wanted), Ok(message(b"")));
+        assert_eq!(inbox.handle(FIRST, &part(0, Some(6), b"abc"), &wanted), Ok(None));
+        assert_eq!(inbox.budget.used(), 3);
+        assert_eq!(inbox.handle(NEXT, &part(0, None, b"def"), &wanted), Ok(message(b"abcdef")));
+        assert_eq!(inbox.budget.used(), 0);
+    }
+
+    #[test]
+    fn a_message_beyond_the_reassembly_budget_is_dropped_and_reported() {
+        let mut inbox = inbox(4);
+        assert_eq!(inbox.handle(FIRST, &part(0, Some(6), b"abc"), &wanted), Ok(None));
+        assert_eq!(inbox.handle(NEXT, &part(0, None, b"de"), &wanted), Ok(None));
+        let lost = Some(Received::Lost { topic: "chat".into(), length: 6 });
+        assert_eq!(inbox.handle(NEXT, &part(0, None, b"f"), &wanted), Ok(lost));
+        assert_eq!(inbox.budget.used(), 0);
+        assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"next"), &wanted), Ok(message(b"next")));
+    }
+
+    #[test]
+    fn a_message_on_a_topic_not_joined_is_dropped() {
+        let mut inbox = inbox(100);
+        let unwanted = |_: &str| false;
+        assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"abc"), &unwanted), Ok(None));
+        assert_eq!(inbox.handle(FIRST, &part(0, Some(4), b"abc"), &unwanted), Ok(None));
+        assert_eq!(inbox.budget.used(), 0, "nothing of it is kept");
+        assert_eq!(inbox.handle(NEXT, &part(0, None, b"d"), &unwanted), Ok(None));
+        assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"!"), &wanted), Ok(message(b"!")));
+    }
+
+    #[test]
+    fn a_closed_link_gives_its_part_of_the_budget_back() {
+        let mut inbox = inbox(100);
+        inbox.handle(FIRST, &part(0, Some(6), b"abc"), &wanted).unwrap();
+        let budget = inbox.budget.clone();
+        drop(inbox);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn every_malformed_channel_message_ends_the_link() {
+        use ChannelViolation::{MessageTooLong, Part, Slot, TopicName};
+        let beyond = limits::MESSAGE as u64 + 1;
+        let mut long_name = vec![0, 0xfd, 0, 1];
+        long_name.extend([b'a'; 256]);
+        let mut open_part = vec![(FIRST, part(0, Some(9), b"abc"))];
+        let mut after_first = |kind, payload| {
+            let mut steps = open_part.split_off(0);
+            steps.push((kind, payload));
+            open_part = vec![(FIRST, part(0, Some(9), b"abc"))];
+            steps
+        };
+        let cases: Vec<(&str, Vec<(u64, Vec<u8>)>, LinkError)> = vec![
+            ("a slot not declared", vec![(MESSAGE, part(1, None, b""))], LinkError::Channel(Slot)),
+            ("a slot above the limit", vec![(TOPIC, part(128, None, b"\x01a"))], LinkError::Channel(Slot)),
+            ("a slot of 2^53-1", vec![(MESSAGE, part((1 << 53) - 1, None, b""))], LinkError::Channel(Slot)),
+            ("a name too long", vec![(TOPIC, long_name)], LinkError::Channel(TopicName)),
+            ("a name not UTF-8", vec![(TOPIC, part(0, None, b"\x01\xff"))], WireError::NotUtf8.into()),
+            ("a message too long", vec![(FIRST, part(0, Some(beyond), b""))], LinkError::Channel(MessageTooLong)),
+            ("a first part too long", vec![(FIRST, part(0, Some(2), b"abc"))], LinkError::Channel(Part)),
+            ("a next part without a first", vec![(NEXT, part(0, None, b"a"))], LinkError::Channel(Part)),
+            ("a next part too long", after_first(NEXT, part(0, None, b"1234567")), LinkError::Channel(Part)),
+            ("a message inside a message", after_first(MESSAGE, part(0, None, b"")), LinkError::Channel(Part)),
+            ("a first inside a message", after_first(FIRST, part(0, Some(1), b"")), LinkError::Channel(Part)),
+            ("a name inside a message", after_first(TOPIC, part(0, None, b"\x01a")), LinkError::Channel(Part)),
+            ("no slot", vec![(MESSAGE, vec![])], WireError::Truncated.into()),
+            ("no length", vec![(FIRST, vec![0])], WireError::Truncated.into()),
+        ];
+        for (name, steps, error) in cases {
+            let mut inbox = inbox(100);
+            let outcome = steps.iter().map(|(kind, payload)| inbox.handle(*kind, payload, &wanted)).last();
+            assert_eq!(outcome, Some(Err(error)), "{name}");
+        }
+    }
+}

@@ -1,0 +1,20 @@
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+//! Every protocol of beaker-peersockets, without I/O: no socket, no clock, no source of randomness.
+//!
+//! `PROTOCOL.md` beside this crate's manifest describes each byte. The modules, bottom up:
+
+pub mod error;
+pub mod limits;
+pub mod time;
+
+pub mod drive;
+pub mod wire;
+
+pub mod channel;
+pub mod link;
+pub mod rendezvous;
+pub mod secure;
+
+pub mod stats;
+pub mod swarm;

@@ -1,0 +1,72 @@
+//! Every bound of the protocol: value, reason, and what it costs in memory.
+//!
+//! Nothing in this crate grows by a number that a remote sent; it grows by bytes that arrived, up to one of these.
+
+use crate::time::Duration;
+
+/// Longest message of a topic, in bytes: what Beaker's wire could carry. A longer one is refused by `send`.
+pub const MESSAGE: usize = 8_388_607;
+/// Longest topic name in bytes of UTF-8.
+pub const TOPIC_NAME: usize = 255;
+/// Topics a device has joined at once, and slots a remote may declare. Costs 128 × 255 bytes per peer at most.
+pub const TOPICS: usize = 128;
+/// Devices of one drive that are peers at once. Each costs a secret stream (about 1 KiB) and its queues.
+pub const DEVICES: usize = 256;
+/// Departed devices whose peer id is remembered, oldest forgotten first. 48 bytes each.
+pub const DEPARTED_DEVICES: usize = 4_096;
+/// Handles of topics and watchers that a page holds at once: a page that leaks them is told, not slowed down.
+pub const HANDLES: usize = 4_096;
+
+/// Largest sealed frame that we write, with its length field: several topics share a link, so none may hold it for long.
+pub const SEALED_FRAME: usize = 16_384;
+/// Largest frame taken from a remote that has not proved the drive key. It is also that link's buffer.
+pub const FRAME_BEFORE_PROOF: usize = 65_536;
+/// Largest frame a uint24 can announce. The buffer grows as bytes arrive, never by the announcement.
+pub const FRAME: usize = 16_777_215;
+/// Largest chunk that is handed to a relay circuit: four sealed frames.
+pub const CIRCUIT_CHUNK: usize = 65_536;
+/// Largest WebSocket message between browser and relay: one chunk and its header.
+pub const RELAY_MESSAGE: usize = CIRCUIT_CHUNK + 32;
+/// Channel ids that one remote may use on a link: a corestore opens all its cores at once. 16 bytes each.
+pub const CHANNELS: usize = 4_096;
+/// Messages in one batch of the mux: an empty one takes a remote 2 bytes and us an event.
+pub const BATCH: usize = 65_536;
+/// Longest name of a mux protocol, and longest id of a channel.
+pub const CHANNEL_NAME: usize = 255;
+
+/// Incomplete messages of all peers together, in bytes.
+pub const REASSEMBLY: usize = 64 * 1024 * 1024;
+/// Bytes queued towards one peer, above which `send` fails with `queue-full`.
+pub const SEND_QUEUE: usize = 16 * 1024 * 1024;
+/// Messages queued towards one peer, above which `send` fails with `queue-full`: an empty one costs memory too.
+pub const SEND_QUEUE_MESSAGES: usize = 65_536;
+/// Bytes handed to one relay socket and not yet written by it, above which we hold back.
+pub const SOCKET_HIGH_WATER: usize = 1024 * 1024;
+/// Sealed bytes of a link that wait for its transport. More means a remote that makes us answer and does not read.
+pub const LINK_OUTPUT: usize = 1024 * 1024;
+/// Messages kept for peers that are not known yet, while the first relay is being joined.
+pub const EARLY_MESSAGES: usize = 256;
+/// Bytes of those messages.
+pub const EARLY_BYTES: usize = 1024 * 1024;
+
+/// Relays that are used at once. More in the list are refused with `bad-relay-url`.
+pub const RELAYS: usize = 3;
+/// Members of one relay room.
+pub const ROOM: usize = 256;
+/// Members of one room that come from one address.
+pub const ROOM_PER_ADDRESS: usize = 64;
+/// Inbound handshakes per second and device: one costs about 0.5 ms of computing in a page.
+pub const HANDSHAKES_PER_SECOND: u32 = 20;
+
+/// From a new link to the proof of the drive key.
+pub const PROOF_TIME: Duration = Duration::from_secs(10);
+/// Silence on a link after which it is pinged.
+pub const PING_AFTER: Duration = Duration::from_secs(3);
+/// Time that an answer to a ping may take, after which the link is dead.
+pub const PONG_WITHIN: Duration = Duration::from_secs(7);
+/// First pause before a relay is tried again. It doubles up to [`RETRY_MAX`], each time ± 50 %.
+pub const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// Longest pause before a relay is tried again.
+pub const RETRY_MAX: Duration = Duration::from_secs(30);
+/// Time that a relay has to answer a new socket with a welcome.
+pub const WELCOME_TIME: Duration = Duration::from_secs(10);

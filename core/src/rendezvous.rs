@@ -1,0 +1,287 @@
+//! The protocol between a browser and a relay: how members of a room find each other (PROTOCOL.md §3).
+//!
+//! Both ends use these types: pages write [`ToRelay`] and read [`FromRelay`], the relay does the reverse. A frame is one
+//! binary WebSocket message.
+
+use crate::error::WireError;
+use crate::limits;
+use crate::wire::encoding::{Encode, Reader};
+
+/// The WebSocket subprotocol that both ends must name.
+pub const SUBPROTOCOL: &str = "peersockets.relay.v1";
+
+/// Number of a member in its room. Members that came later have higher numbers; none is used twice.
+pub type Member = u64;
+
+/// Number of a circuit towards one member, chosen by the dialler, growing.
+pub type Circuit = u64;
+
+/// A circuit as one of its ends names it: by the member at the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Line {
+    /// The member at the other end.
+    pub member: Member,
+    /// Which of the circuits with that member.
+    pub circuit: Circuit,
+}
+
+/// Why a circuit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HangupReason {
+    /// The other end needs it no more.
+    Done,
+    /// The other end takes no more links now.
+    Busy,
+    /// The other end found a violation of the protocol.
+    Violation,
+    /// The member is not in the room.
+    Gone,
+    /// A reason that a newer device gave.
+    Other(u64),
+}
+
+impl HangupReason {
+    fn from_wire(number: u64) -> Self {
+        match number {
+            0 => Self::Done,
+            1 => Self::Busy,
+            2 => Self::Violation,
+            3 => Self::Gone,
+            other => Self::Other(other),
+        }
+    }
+
+    fn to_wire(self) -> u64 {
+        match self {
+            Self::Done => 0,
+            Self::Busy => 1,
+            Self::Violation => 2,
+            Self::Gone => 3,
+            Self::Other(number) => number,
+        }
+    }
+}
+
+/// A frame from a client to its relay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToRelay<'a> {
+    /// Enter the room with this rendezvous id. First frame, once.
+    Join {
+        /// The rendezvous id.
+        room: [u8; 32],
+    },
+    /// Open a circuit to a member that was there before us.
+    Dial(Line),
+    /// Pass bytes on along a circuit.
+    Data(Line, &'a [u8]),
+    /// End a circuit.
+    Hangup(Line, HangupReason),
+}
+
+/// A frame from a relay to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FromRelay<'a> {
+    /// The client is in the room.
+    Welcome {
+        /// Its own number.
+        member: Member,
+        /// Who was there before, at most [`limits::ROOM`].
+        present: Vec<Member>,
+    },
+    /// A later member opened a circuit to this client.
+    Dialed(Line),
+    /// Bytes from the other end of a circuit.
+    Data(Line, &'a [u8]),
+    /// The other end ended a circuit.
+    HungUp(Line, HangupReason),
+    /// A member's socket closed, and with it every circuit with that member.
+    Left(Member),
+    /// The relay closes this socket.
+    Refused {
+        /// Stable code, such as `room-full`.
+        code: &'a str,
+        /// What the operator's relay says about it.
+        text: &'a str,
+    },
+}
+
+impl<'a> ToRelay<'a> {
+    /// Appends the frame to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match *self {
+            Self::Join { room } => {
+                out.put_uint(1);
+                out.extend_from_slice(&room);
+            }
+            Self::Dial(line) => put_line(out, 2, line),
+            Self::Data(line, bytes) => {
+                put_line(out, 3, line);
+                out.extend_from_slice(bytes);
+            }
+            Self::Hangup(line, reason) => {
+                put_line(out, 4, line);
+                out.put_uint(reason.to_wire());
+            }
+        }
+    }
+
+    /// Reads one frame. A relay takes nothing that it does not know.
+    pub fn decode(frame: &'a [u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(frame);
+        let kind = reader.uint()?;
+        if kind == 3 {
+            let line = read_line(&mut reader)?;
+            return Ok(Self::Data(line, read_chunk(reader)?));
+        }
+        let decoded = match kind {
+            1 => Self::Join { room: reader.fixed32()? },
+            2 => Self::Dial(read_line(&mut reader)?),
+            4 => Self::Hangup(read_line(&mut reader)?, HangupReason::from_wire(reader.uint()?)),
+            other => return Err(WireError::UnknownType(other)),
+        };
+        if reader.is_empty() { Ok(decoded) } else { Err(WireError::TrailingBytes) }
+    }
+}
+
+impl<'a> FromRelay<'a> {
+    /// Appends the frame to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Welcome { member, present } => {
+                out.put_uint(1);
+                out.put_uint(*member);
+                out.put_uint(0);
+                out.put_uint(present.len() as u64);
+                for other in present {
+                    out.put_uint(*other);
+                }
+            }
+            Self::Dialed(line) => put_line(out, 2, *line),
+            Self::Data(line, bytes) => {
+                put_line(out, 3, *line);
+                out.extend_from_slice(bytes);
+            }
+            Self::HungUp(line, reason) => {
+                put_line(out, 4, *line);
+                out.put_uint(reason.to_wire());
+            }
+            Self::Left(member) => {
+                out.put_uint(5);
+                out.put_uint(*member);
+            }
+            Self::Refused { code, text } => {
+                out.put_uint(6);
+                out.put_string(code);
+                out.put_string(text);
+            }
+        }
+    }
+
+    /// Reads one frame; `None` for a type of a newer relay. Trailing bytes of known types are a newer relay's too.
+    pub fn decode(frame: &'a [u8]) -> Result<Option<Self>, WireError> {
+        let mut reader = Reader::new(frame);
+        Ok(Some(match reader.uint()? {
+            0 => return Err(WireError::UnknownType(0)),
+            1 => {
+                let member = reader.uint()?;
+                let _flags = reader.uint()?;
+                let count = reader.uint()?;
+                if count > limits::ROOM as u64 {
+                    return Err(WireError::TooMany);
+                }
+                let present = (0..count).map(|_| reader.uint()).collect::<Result<_, _>>()?;
+                Self::Welcome { member, present }
+            }
+            2 => Self::Dialed(read_line(&mut reader)?),
+            3 => {
+                let line = read_line(&mut reader)?;
+                Self::Data(line, read_chunk(reader)?)
+            }
+            4 => Self::HungUp(read_line(&mut reader)?, HangupReason::from_wire(reader.uint()?)),
+            5 => Self::Left(reader.uint()?),
+            6 => Self::Refused { code: reader.string()?, text: reader.string()? },
+            _ => return Ok(None),
+        }))
+    }
+}
+
+fn put_line(out: &mut Vec<u8>, kind: u64, line: Line) {
+    out.put_uint(kind);
+    out.put_uint(line.member);
+    out.put_uint(line.circuit);
+}
+
+fn read_line(reader: &mut Reader<'_>) -> Result<Line, WireError> {
+    Ok(Line { member: reader.uint()?, circuit: reader.uint()? })
+}
+
+fn read_chunk<'a>(reader: Reader<'a>) -> Result<&'a [u8], WireError> {
+    match reader.rest() {
+        [] => Err(WireError::Truncated),
+        chunk if chunk.len() > limits::CIRCUIT_CHUNK => Err(WireError::FrameTooLong),
+        chunk => Ok(chunk),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: Line = Line { member: 7, circuit: 300 };
+
+    fn to_relay() -> Vec<ToRelay<'static>> {
+        vec![
+            ToRelay::Join { room: [9; 32] },
+            ToRelay::Dial(LINE),
+            ToRelay::Data(LINE, b"sealed"),
+            ToRelay::Hangup(LINE, HangupReason::Violation),
+        ]
+    }
+
+    fn from_relay() -> Vec<FromRelay<'static>> {
+        vec![
+            FromRelay::Welcome { member: 3, present: vec![1, 2] },
+            FromRelay::Dialed(LINE),
+            FromRelay::Data(LINE, b"sealed"),
+            FromRelay::HungUp(LINE, HangupReason::Gone),
+            FromRelay::Left(1 << 40),
+            FromRelay::Refused { code: "room-full", text: "256 members are in it" },
+        ]
+    }
+
+    #[test]
+    fn every_frame_reads_back_as_it_was_written() {
+        for frame in to_relay() {
+            let mut bytes = Vec::new();
+            frame.encode(&mut bytes);
+            assert_eq!(ToRelay::decode(&bytes), Ok(frame));
+        }
+        for frame in from_relay() {
+            let mut bytes = Vec::new();
+            frame.encode(&mut bytes);
+            assert_eq!(FromRelay::decode(&bytes), Ok(Some(frame)));
+        }
+    }
+
+    #[test]
+    fn frames_of_a_newer_relay_are_ignored() {
+        assert_eq!(FromRelay::decode(&[16, 1, 2, 3]), Ok(None));
+        assert_eq!(FromRelay::decode(&[5, 9, 0xaa, 0xbb]), Ok(Some(FromRelay::Left(9))));
+    }
+
+    #[test]
+    fn a_relay_takes_no_unknown_type_and_no_trailing_byte() {
+        assert_eq!(ToRelay::decode(&[0]), Err(WireError::UnknownType(0)));
+        assert_eq!(ToRelay::decode(&[5]), Err(WireError::UnknownType(5)));
+        assert_eq!(ToRelay::decode(&[2, 1, 1, 0]), Err(WireError::TrailingBytes));
+    }
+
+    #[test]
+    fn a_welcome_longer_than_any_room_is_refused() {
+        let mut bytes = Vec::new();
+        FromRelay::Welcome { member: 999, present: vec![1; limits::ROOM + 1] }.encode(&mut bytes);
+        assert_eq!(FromRelay::decode(&bytes), Err(WireError::TooMany));
+    }
+}

@@ -1,0 +1,48 @@
+//! Messages to peers that are not known yet, sent while the first relay is being joined: they wait, within bounds.
+
+use super::output::{HandleId, PeerId};
+use crate::limits;
+
+/// One such message.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EarlyMessage {
+    /// The topic handle it was sent on.
+    pub topic: HandleId,
+    /// To whom.
+    pub peer: PeerId,
+    /// Its bytes.
+    pub message: Vec<u8>,
+}
+
+/// The messages that wait, in the order of `send`.
+#[derive(Debug, Default)]
+pub struct EarlyMessages {
+    waiting: Vec<EarlyMessage>,
+    bytes: usize,
+}
+
+impl EarlyMessages {
+    /// Keeps a message, or gives it back.
+    pub fn push(&mut self, early: EarlyMessage) -> Result<(), EarlyMessage> {
+        let is_full = self.waiting.len() >= limits::EARLY_MESSAGES;
+        if is_full || self.bytes + early.message.len() > limits::EARLY_BYTES {
+            return Err(early);
+        }
+        self.bytes += early.message.len();
+        self.waiting.push(early);
+        Ok(())
+    }
+
+    /// Takes those for a peer.
+    pub fn take(&mut self, peer: PeerId) -> Vec<EarlyMessage> {
+        let (taken, waiting) = std::mem::take(&mut self.waiting).into_iter().partition(|early| early.peer == peer);
+        self.waiting = waiting;
+        self.bytes = self.waiting.iter().map(|early| early.message.len()).sum();
+        taken
+    }
+
+    /// Drops what waits: who is not here now is nobody.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}

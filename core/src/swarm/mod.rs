@@ -1,0 +1,391 @@
+//! Who is here and what they say: one drive, its relays, the devices met through them, and the handles of the application.
+//!
+//! See [`Swarm`] for the contract.
+
+mod devices;
+mod early;
+mod handles;
+mod links;
+mod output;
+mod relay;
+mod sockets;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+
+use crate::channel::inbox::Budget;
+use crate::channel::outbox::QueueFull;
+use crate::drive::DriveKey;
+use crate::limits;
+use crate::link::Link;
+use crate::rendezvous::Line;
+use crate::secure::{DeviceKey, Entropy, Role};
+use crate::stats::{PeerStats, RelayStats, Stats};
+use crate::time::Time;
+
+use devices::{Change, Devices};
+use early::{EarlyMessage, EarlyMessages};
+use handles::Handles;
+use relay::{Phase, Relay};
+
+pub use devices::Traffic;
+pub use output::{Event, HandleId, Output, PeerId, Report, SocketFailure, SocketId, State};
+
+/// A link of this swarm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct LinkId(u64);
+
+/// The peers of one drive.
+///
+/// # Contract
+///
+/// The swarm does nothing by itself: it has no socket, no clock and no randomness of its own. Its owner
+///
+/// 1. tells it what happened, by `handle_*`, or what the application wants, by the other methods;
+/// 2. then calls [`poll_output`](Swarm::poll_output) and does what it says until it says [`Output::Timeout`];
+/// 3. calls [`handle_timeout`](Swarm::handle_timeout) at that moment, if nothing else happened before.
+///
+/// Several inputs may come before a drain. `now` must not run backwards. The seed must be 32 random bytes, used for one swarm
+/// only: the device key, every link's keys and the jitter of retries come from it. Nothing in here panics on any input.
+pub struct Swarm {
+    drive: DriveKey,
+    device: DeviceKey,
+    random: ChaCha20Rng,
+    budget: Budget,
+    relays: Vec<Relay>,
+    links: BTreeMap<LinkId, Attached>,
+    devices: Devices,
+    handles: Handles,
+    early: EarlyMessages,
+    handshakes: Handshakes,
+    outputs: VecDeque<Output>,
+    /// Links that have something to write, in turn.
+    ready: VecDeque<LinkId>,
+    state: State,
+    /// Whether the first relay has been joined and everyone who was there has been met: an unknown peer is nobody from now on.
+    is_settled: bool,
+    last_socket: u32,
+    last_link: u64,
+}
+
+/// A link and what carries it.
+struct Attached {
+    link: Link,
+    relay: usize,
+    line: Line,
+    role: Role,
+    peer: Option<PeerId>,
+    /// Whether it is in `ready`.
+    is_queued: bool,
+}
+
+/// The inbound handshakes that may begin now: a bucket that refills with time.
+struct Handshakes {
+    tokens: f64,
+    filled_at: Time,
+}
+
+impl Swarm {
+    /// A device of `drive` that will join its room on every relay of the list. Relays that cannot be used are reported.
+    pub fn new(now: Time, seed: [u8; 32], drive: DriveKey, relays: &[String]) -> Self {
+        let mut random = ChaCha20Rng::from_seed(seed);
+        let mut device = [0; 32];
+        random.fill_bytes(&mut device);
+        let mut swarm = Self {
+            drive,
+            device: DeviceKey::from_seed(device),
+            random,
+            budget: Budget::new(limits::REASSEMBLY),
+            relays: Vec::new(),
+            links: BTreeMap::new(),
+            devices: Devices::default(),
+            handles: Handles::default(),
+            early: EarlyMessages::default(),
+            handshakes: Handshakes { tokens: f64::from(limits::HANDSHAKES_PER_SECOND), filled_at: now },
+            outputs: VecDeque::new(),
+            ready: VecDeque::new(),
+            state: State::Connecting,
+            is_settled: false,
+            last_socket: 0,
+            last_link: 0,
+        };
+        swarm.outputs.push_back(Output::Event(Event::State(State::Connecting)));
+        for url in relays {
+            swarm.add_relay(now, url);
+        }
+        swarm.handle_timeout(now);
+        swarm
+    }
+
+    /// Joins a topic. Its handle gets every message that arrives on it from now on.
+    pub fn join(&mut self, topic: &str) -> HandleId {
+        let (handle, joined) = self.handles.join(topic);
+        self.report_if(joined.err());
+        handle
+    }
+
+    /// Watches peers come and go. Those that are here are told to it first, as joins.
+    pub fn watch(&mut self) -> HandleId {
+        let (watch, watched) = self.handles.watch();
+        let is_watching = watched.is_ok();
+        self.report_if(watched.err());
+        if is_watching {
+            let here: Vec<PeerId> = self.devices.present().map(|(_, device)| device.peer).collect();
+            self.outputs.extend(here.into_iter().map(|peer| Output::Event(Event::Join { watch, peer })));
+        }
+        watch
+    }
+
+    /// Ends a topic or a watcher: nothing more comes on it, not even what has happened already.
+    pub fn close_handle(&mut self, handle: HandleId) {
+        self.handles.close(handle);
+    }
+
+    /// Sends a message to a peer. Nothing happens if the handle is closed, or the peer is unknown or departed. A message that
+    /// cannot be sent comes back in an [`Event::Error`].
+    pub fn send(&mut self, topic: HandleId, peer: PeerId, message: Vec<u8>) {
+        let Some(name) = self.handles.topic(topic).cloned() else {
+            return;
+        };
+        let problem = |code: &str, text: String, message| Report {
+            topic: Some(topic),
+            peer: Some(peer),
+            message: Some(message),
+            ..Report::new(code, text)
+        };
+        if message.len() > limits::MESSAGE {
+            let text = format!("a message has {} bytes, more than {}", message.len(), limits::MESSAGE);
+            self.report(problem("message-too-large", text, message));
+            return;
+        }
+        if !self.devices.was_assigned(peer) {
+            if !self.is_settled
+                && peer.0 > 0
+                && self.state != State::Closed
+                && let Err(early) = self.early.push(EarlyMessage { topic, peer, message })
+            {
+                let text = format!(
+                    "{} messages or {} bytes wait for the first relay already",
+                    limits::EARLY_MESSAGES,
+                    limits::EARLY_BYTES
+                );
+                self.report(problem("queue-full", text, early.message));
+            }
+            return;
+        }
+        if let Err(QueueFull(message)) = self.send_to(peer, &name, message) {
+            let text = format!("{} bytes wait for this peer already", limits::SEND_QUEUE);
+            self.report(problem("queue-full", text, message));
+        }
+    }
+
+    /// Tries every relay at once that is waiting for its time: the network or the user is back.
+    pub fn retry(&mut self, now: Time) {
+        for relay in &mut self.relays {
+            relay.retry(now);
+        }
+        self.handle_timeout(now);
+    }
+
+    /// Says goodbye to every peer and closes the sockets. [`resume`](Swarm::resume) comes back as the same device.
+    pub fn goodbye(&mut self) {
+        for index in 0..self.relays.len() {
+            let links = self.relays[index].rest_with_socket();
+            let Some((socket, links)) = links else {
+                continue;
+            };
+            for id in links {
+                self.say_goodbye(socket, id);
+            }
+            self.outputs.push_back(Output::Close { socket });
+        }
+        self.links.clear();
+        self.ready.clear();
+        self.update_state();
+    }
+
+    /// Connects again after a [`goodbye`](Swarm::goodbye).
+    pub fn resume(&mut self, now: Time) {
+        if self.state == State::Closed {
+            return;
+        }
+        for relay in self.relays.iter_mut().filter(|relay| !relay.is_hopeless) {
+            if relay.phase == Phase::Resting {
+                relay.phase = Phase::Waiting(now);
+            }
+        }
+        self.handle_timeout(now);
+    }
+
+    /// Says goodbye for good. Every handle is closed; the state is [`State::Closed`].
+    pub fn close(&mut self) {
+        self.goodbye();
+        self.handles.close_all();
+        self.early.clear();
+        self.set_state(State::Closed);
+    }
+
+    /// Does what is due. To be called at the moment of [`Output::Timeout`]; earlier does no harm.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.handle_relay_timeouts(now);
+        self.handle_link_timeouts(now);
+        self.settle();
+    }
+
+    /// The next thing to do. After [`Output::Timeout`] there is none until the next input.
+    pub fn poll_output(&mut self) -> Output {
+        while let Some(output) = self.outputs.pop_front() {
+            if !self.is_for_a_closed_handle(&output) {
+                return output;
+            }
+        }
+        self.next_data().unwrap_or_else(|| Output::Timeout(self.next_timeout()))
+    }
+
+    /// Whether relays can be reached.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// What goes on, for people to look at.
+    pub fn stats(&self) -> Stats {
+        let relay = |relay: &Relay| RelayStats {
+            url: relay.url.clone(),
+            phase: relay.phase.name(),
+            circuits: relay.circuits(),
+        };
+        let peers = self.devices.present().filter_map(|(key, device)| {
+            let attached = self.links.get(device.links.first()?)?;
+            Some(PeerStats {
+                peer: device.peer,
+                key: *key,
+                relay: self.relays[attached.relay].url.clone(),
+                traffic: device.traffic,
+                queued_bytes: attached.link.queued_bytes(),
+            })
+        });
+        Stats {
+            state: self.state,
+            discovery_key: self.drive.discovery_key(),
+            device_key: self.device.public(),
+            relays: self.relays.iter().map(relay).collect(),
+            peers: peers.collect(),
+        }
+    }
+
+    fn send_to(&mut self, peer: PeerId, topic: &Arc<str>, message: Vec<u8>) -> Result<(), QueueFull> {
+        let Some(device) = self.devices.get_mut(peer) else {
+            return Ok(());
+        };
+        let Some(id) = device.links.first().copied() else {
+            return Ok(());
+        };
+        let length = message.len() as u64;
+        if let Some(attached) = self.links.get_mut(&id) {
+            attached.link.send(topic, message)?;
+            device.traffic.messages_out += 1;
+            device.traffic.bytes_out += length;
+        }
+        self.queue_link(id);
+        Ok(())
+    }
+
+    fn tell(&mut self, peer: PeerId, change: Change) {
+        let (leaves, joins) = match change {
+            Change::None => (false, false),
+            Change::Joined => (false, true),
+            Change::Left => (true, false),
+            Change::LeftAndJoined => (true, true),
+        };
+        if leaves {
+            let events = self.handles.watches().iter().map(|watch| Output::Event(Event::Leave { watch: *watch, peer }));
+            self.outputs.extend(events);
+        }
+        if joins {
+            let events = self.handles.watches().iter().map(|watch| Output::Event(Event::Join { watch: *watch, peer }));
+            self.outputs.extend(events);
+            for EarlyMessage { topic, peer, message } in self.early.take(peer) {
+                self.send(topic, peer, message);
+            }
+        }
+    }
+
+    fn update_state(&mut self) {
+        if self.state == State::Closed {
+            return;
+        }
+        let is_joined = self.relays.iter().any(|relay| relay.joined_socket().is_some());
+        let is_first = self.state == State::Connecting && self.relays.iter().any(|relay| !relay.has_been_tried);
+        match (is_joined, is_first) {
+            (true, _) => self.set_state(State::Ready),
+            (false, true) => {}
+            (false, false) => self.set_state(State::Offline),
+        }
+    }
+
+    fn set_state(&mut self, state: State) {
+        if self.state != state {
+            self.state = state;
+            self.outputs.push_back(Output::Event(Event::State(state)));
+        }
+    }
+
+    /// Whoever was in the first room has been met, or cannot be: what still waits for an unknown peer is for nobody.
+    fn settle(&mut self) {
+        let is_joined = self.relays.iter().any(|relay| relay.joined_socket().is_some());
+        let all_tried = self.relays.iter().all(|relay| relay.has_been_tried);
+        let all_met = self.links.values().all(|attached| attached.role == Role::Responder || attached.link.is_proved());
+        if !self.is_settled && is_joined && all_tried && all_met {
+            self.is_settled = true;
+            self.early.clear();
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        self.outputs.push_back(Output::Event(Event::Error(report)));
+    }
+
+    fn report_if(&mut self, report: Option<Report>) {
+        if let Some(report) = report {
+            self.report(report);
+        }
+    }
+
+    fn is_for_a_closed_handle(&self, output: &Output) -> bool {
+        match output {
+            Output::Event(Event::Join { watch: handle, .. } | Event::Leave { watch: handle, .. })
+            | Output::Event(Event::Message { topic: handle, .. }) => !self.handles.is_open(*handle),
+            _ => false,
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Time> {
+        let relays = self.relays.iter().filter_map(Relay::next_timeout);
+        let links = self.links.values().map(|attached| attached.link.next_timeout());
+        relays.chain(links).min()
+    }
+
+    fn entropy(&mut self) -> Entropy {
+        let mut entropy = Entropy { ephemeral: [0; 32], header: [0; 24] };
+        self.random.fill_bytes(&mut entropy.ephemeral);
+        self.random.fill_bytes(&mut entropy.header);
+        entropy
+    }
+}
+
+impl Handshakes {
+    fn take(&mut self, now: Time) -> bool {
+        let rate = f64::from(limits::HANDSHAKES_PER_SECOND);
+        let refilled = self.tokens + now.since(self.filled_at).as_secs_f64() * rate;
+        self.filled_at = now;
+        self.tokens = refilled.min(rate);
+        let is_allowed = self.tokens >= 1.0;
+        if is_allowed {
+            self.tokens -= 1.0;
+        }
+        is_allowed
+    }
+}

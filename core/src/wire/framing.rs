@@ -1,0 +1,99 @@
+//! uint24 framing: a length in 3 little-endian bytes, then that many bytes (PROTOCOL.md §5).
+
+use crate::error::WireError;
+
+/// Bytes of the length field.
+pub const HEADER: usize = 3;
+
+/// Appends the length field of a frame.
+pub fn put_header(out: &mut Vec<u8>, length: usize) {
+    debug_assert!(length <= crate::limits::FRAME);
+    out.extend_from_slice(&(length as u32).to_le_bytes()[..HEADER]);
+}
+
+/// Cuts a byte stream into frames. It holds what arrived of the frames that are not taken yet, and no more.
+#[derive(Debug, Default)]
+pub struct FrameReader {
+    buffer: Vec<u8>,
+    taken: usize,
+}
+
+impl FrameReader {
+    /// Adds bytes that arrived.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.taken > 0 {
+            self.buffer.drain(..self.taken);
+            self.taken = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame, if it has arrived. A frame above `limit` is refused as soon as its length is known.
+    pub fn next_frame(&mut self, limit: usize) -> Result<Option<&[u8]>, WireError> {
+        let arrived = &self.buffer[self.taken..];
+        let Some((header, rest)) = arrived.split_first_chunk::<HEADER>() else {
+            return Ok(None);
+        };
+        let length = u32::from_le_bytes([header[0], header[1], header[2], 0]) as usize;
+        if length > limit {
+            return Err(WireError::FrameTooLong);
+        }
+        if rest.len() < length {
+            return Ok(None);
+        }
+        let start = self.taken + HEADER;
+        self.taken = start + length;
+        Ok(Some(&self.buffer[start..self.taken]))
+    }
+
+    /// Bytes of memory held.
+    pub fn allocated(&self) -> usize {
+        self.buffer.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(payload: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        put_header(&mut bytes, payload.len());
+        bytes.extend_from_slice(payload);
+        bytes
+    }
+
+    #[test]
+    fn frames_come_out_whole_however_the_bytes_are_cut() {
+        let payloads: [&[u8]; 4] = [b"", b"a", &[7; 256], &[8; 70_000]];
+        let stream: Vec<u8> = payloads.iter().flat_map(|payload| frame(payload)).collect();
+        for size in [1, 2, 3, 255, 4096, stream.len()] {
+            let mut reader = FrameReader::default();
+            let mut frames = Vec::new();
+            for chunk in stream.chunks(size) {
+                reader.push(chunk);
+                while let Some(frame) = reader.next_frame(100_000).unwrap() {
+                    frames.push(frame.to_vec());
+                }
+            }
+            assert_eq!(frames, payloads, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn an_oversize_frame_is_refused_at_its_length() {
+        let mut reader = FrameReader::default();
+        reader.push(&[0xff, 0xff, 0xff]);
+        assert_eq!(reader.next_frame(65_536), Err(WireError::FrameTooLong));
+        assert_eq!(reader.next_frame(crate::limits::FRAME), Ok(None));
+    }
+
+    #[test]
+    fn a_frame_allocates_only_what_arrived() {
+        let mut reader = FrameReader::default();
+        reader.push(&[0xff, 0xff, 0xff]);
+        reader.push(&[0; 1_000]);
+        assert_eq!(reader.next_frame(crate::limits::FRAME), Ok(None));
+        assert!(reader.allocated() < 4_096, "{} bytes", reader.allocated());
+    }
+}

@@ -1,0 +1,201 @@
+//! Between the swarm and the page: does what the swarm wants done, and gives the page its events.
+//!
+//! **Re-entrancy.** No JavaScript runs while a `RefCell` here is borrowed. Events are queued while the swarm is drained and
+//! delivered after; a listener may call whatever it likes. A call from JavaScript never delivers: it schedules a microtask, which
+//! also lets many sends of one turn share a WebSocket message.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::{Rc, Weak};
+
+use js_sys::{Function, Object, Reflect, Uint8Array};
+use peersockets_core::limits;
+use peersockets_core::swarm::{Event, Output, Report, SocketId, Swarm};
+use peersockets_core::time::Duration;
+use wasm_bindgen::prelude::*;
+
+use crate::page::{self, Timer};
+use crate::socket::Socket;
+
+/// First pause before a full socket is looked at again; it doubles up to [`LONGEST_LOOK`]. There is no event for it.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
+const LONGEST_LOOK: Duration = Duration::from_millis(250);
+
+/// One swarm in a page.
+pub struct Bridge {
+    me: Weak<Bridge>,
+    swarm: RefCell<Swarm>,
+    sockets: RefCell<BTreeMap<SocketId, Socket>>,
+    events: RefCell<VecDeque<Event>>,
+    deliver: Function,
+    is_secure: bool,
+    is_scheduled: Cell<bool>,
+    next_look: Cell<Duration>,
+    timer: Timer,
+    run_scheduled: Closure<dyn FnMut()>,
+}
+
+impl Bridge {
+    /// A bridge that does nothing until something happens or is scheduled.
+    pub fn new(swarm: Swarm, deliver: Function, is_secure: bool) -> Rc<Self> {
+        Rc::new_cyclic(|me: &Weak<Bridge>| Self {
+            me: me.clone(),
+            swarm: RefCell::new(swarm),
+            sockets: RefCell::default(),
+            events: RefCell::default(),
+            deliver,
+            is_secure,
+            is_scheduled: Cell::new(false),
+            next_look: Cell::new(FIRST_LOOK),
+            timer: Timer::new(with(me, Bridge::handle_timeout)),
+            run_scheduled: Closure::new(with(me, Bridge::run)),
+        })
+    }
+
+    /// A reference that keeps nothing alive.
+    pub fn downgrade(&self) -> Weak<Self> {
+        self.me.clone()
+    }
+
+    /// Does something to the swarm for JavaScript; what follows from it comes in a microtask.
+    pub fn command<Answer>(&self, command: impl FnOnce(&mut Swarm) -> Answer) -> Answer {
+        let answer = command(&mut self.swarm.borrow_mut());
+        self.schedule();
+        answer
+    }
+
+    /// Tells the swarm what happened outside, and does what follows.
+    pub fn input(&self, input: impl FnOnce(&mut Swarm)) {
+        input(&mut self.swarm.borrow_mut());
+        self.run();
+    }
+
+    /// Queues a report of our own.
+    pub fn report(&self, report: Report) {
+        self.events.borrow_mut().push_back(Event::Error(report));
+    }
+
+    /// Runs in a microtask.
+    pub fn schedule(&self) {
+        if !self.is_scheduled.replace(true) {
+            page::queue_microtask(self.run_scheduled.as_ref());
+        }
+    }
+
+    /// Does all that the swarm wants done; its events are only queued.
+    pub fn drain(&self) {
+        loop {
+            let output = self.swarm.borrow_mut().poll_output();
+            match output {
+                Output::Open { socket, url } => self.open(socket, &url),
+                Output::Write { socket, message } => {
+                    if let Some(socket) = self.sockets.borrow().get(&socket) {
+                        socket.send(&message);
+                    }
+                }
+                Output::Close { socket } => {
+                    self.sockets.borrow_mut().remove(&socket);
+                }
+                Output::Event(event) => self.events.borrow_mut().push_back(event),
+                Output::Timeout(at) => {
+                    if let Some(at) = at {
+                        self.timer.set(at);
+                    }
+                    break;
+                }
+            }
+        }
+        self.look_at_sockets();
+    }
+
+    fn run(&self) {
+        self.is_scheduled.set(false);
+        self.drain();
+        self.deliver_events();
+    }
+
+    fn handle_timeout(&self) {
+        self.timer.fired();
+        self.input(|swarm| swarm.handle_timeout(page::now()));
+    }
+
+    fn open(&self, id: SocketId, url: &str) {
+        match Socket::open(self.me.clone(), id, url, self.is_secure) {
+            Ok(socket) => {
+                self.sockets.borrow_mut().insert(id, socket);
+            }
+            Err(failure) => {
+                self.swarm.borrow_mut().handle_socket_failed(page::now(), id, failure);
+            }
+        }
+    }
+
+    /// Tells the swarm how full the sockets are, and comes back soon if one is too full to be written.
+    fn look_at_sockets(&self) {
+        let mut is_full = false;
+        for (id, socket) in self.sockets.borrow().iter() {
+            let buffered = socket.buffered();
+            is_full |= buffered >= limits::SOCKET_HIGH_WATER;
+            self.swarm.borrow_mut().handle_socket_buffered(*id, buffered);
+        }
+        if is_full {
+            let pause = self.next_look.get();
+            self.next_look.set((pause * 2).min(LONGEST_LOOK));
+            self.timer.set(page::now() + pause);
+        } else {
+            self.next_look.set(FIRST_LOOK);
+        }
+    }
+
+    fn deliver_events(&self) {
+        loop {
+            let Some(event) = self.events.borrow_mut().pop_front() else {
+                break;
+            };
+            let (kind, handle, peer, payload) = arguments(event);
+            // The TypeScript half catches what listeners throw; nothing can be done here about what it throws itself.
+            let _ = self.deliver.call4(&JsValue::NULL, &kind.into(), &handle.into(), &peer.into(), &payload);
+        }
+    }
+}
+
+fn with(me: &Weak<Bridge>, run: fn(&Bridge)) -> impl FnMut() + 'static {
+    let me = me.clone();
+    move || {
+        if let Some(bridge) = me.upgrade() {
+            run(&bridge);
+        }
+    }
+}
+
+/// The arguments of `deliver`: kind, handle, peer id, payload.
+fn arguments(event: Event) -> (u32, u32, u32, JsValue) {
+    match event {
+        Event::Join { watch, peer } => (1, watch.0, peer.0, JsValue::UNDEFINED),
+        Event::Leave { watch, peer } => (2, watch.0, peer.0, JsValue::UNDEFINED),
+        Event::Message { topic, peer, message } => (3, topic.0, peer.0, Uint8Array::from(message.as_slice()).into()),
+        Event::Error(report) => {
+            let handle = report.topic.map_or(0, |topic| topic.0);
+            let peer = report.peer.map_or(0, |peer| peer.0);
+            (4, handle, peer, error_object(report))
+        }
+        Event::State(state) => (5, 0, 0, state.name().into()),
+    }
+}
+
+fn error_object(report: Report) -> JsValue {
+    let object = Object::new();
+    let set = |name: &str, value: JsValue| {
+        // Setting a property of a fresh plain object cannot fail.
+        let _ = Reflect::set(&object, &name.into(), &value);
+    };
+    set("code", report.code.into());
+    set("text", report.text.into());
+    if let Some(url) = report.url {
+        set("url", url.into());
+    }
+    if let Some(message) = report.message {
+        set("message", Uint8Array::from(message.as_slice()).into());
+    }
+    object.into()
+}

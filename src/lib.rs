@@ -1,0 +1,14 @@
+#![warn(missing_docs)]
+//! The browser half of `beaker-peersockets`: what JavaScript calls, WebSockets, the clock and randomness.
+//!
+//! It decides no protocol; that is [`peersockets_core`]. Each class here is wrapped by a TypeScript class of the same name in
+//! `pkg-template/`, which is what pages see.
+
+mod bridge;
+mod options;
+mod page;
+mod peer_sockets;
+mod snapshot;
+mod socket;
+
+pub use peer_sockets::{PeerEvents, PeerSockets, Topic};

@@ -1,0 +1,77 @@
+//! What every page and worker has: a clock, randomness, timers.
+
+use std::cell::RefCell;
+
+use peersockets_core::time::{Duration, Time};
+use wasm_bindgen::prelude::*;
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = performance, js_name = now)]
+    fn performance_now() -> f64;
+
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues, catch)]
+    fn get_random_values(bytes: &mut [u8]) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(js_name = setTimeout)]
+    fn set_timeout(callback: &JsValue, milliseconds: f64) -> JsValue;
+
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn clear_timeout(timeout: &JsValue);
+
+    #[wasm_bindgen(js_name = queueMicrotask)]
+    pub fn queue_microtask(callback: &JsValue);
+}
+
+/// Milliseconds since the page began, never running backwards.
+pub fn now() -> Time {
+    Time::from_millis(performance_now())
+}
+
+/// 32 bytes from the browser's source of randomness.
+pub fn random_seed() -> Result<[u8; 32], JsValue> {
+    let mut seed = [0; 32];
+    get_random_values(&mut seed)?;
+    Ok(seed)
+}
+
+/// One timer that calls the same function each time it is due.
+pub struct Timer {
+    callback: Closure<dyn FnMut()>,
+    pending: RefCell<Option<(JsValue, Time)>>,
+}
+
+impl Timer {
+    /// A timer that is not set.
+    pub fn new(callback: impl FnMut() + 'static) -> Self {
+        Self { callback: Closure::new(callback), pending: RefCell::new(None) }
+    }
+
+    /// Makes it due at `at`, or earlier if it was set so: a call too early does no harm, and setting a timer costs.
+    pub fn set(&self, at: Time) {
+        let mut pending = self.pending.borrow_mut();
+        if let Some((timeout, earlier)) = pending.as_ref() {
+            if *earlier <= at {
+                return;
+            }
+            clear_timeout(timeout);
+        }
+        // Browsers round down: a millisecond more, so that it is due when it fires.
+        let delay = at.since(now()) + Duration::from_millis(1);
+        let timeout = set_timeout(self.callback.as_ref(), delay.as_secs_f64() * 1000.0);
+        *pending = Some((timeout, at));
+    }
+
+    /// To be called first when it fires.
+    pub fn fired(&self) {
+        *self.pending.borrow_mut() = None;
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some((timeout, _)) = self.pending.get_mut() {
+            clear_timeout(timeout);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The classes that JavaScript calls.
+
+use std::rc::Rc;
+
+use js_sys::Function;
+use peersockets_core::drive::DriveKey;
+use peersockets_core::swarm::{HandleId, PeerId, Report, Swarm};
+use wasm_bindgen::prelude::*;
+
+use crate::bridge::Bridge;
+use crate::options::Options;
+use crate::page;
+use crate::snapshot::Snapshot;
+
+/// The peers of one drive.
+#[wasm_bindgen]
+pub struct PeerSockets {
+    bridge: Rc<Bridge>,
+}
+
+#[wasm_bindgen]
+impl PeerSockets {
+    /// Starts to connect. `deliver(kind, handle, peerId, payload)` gets every event, never from inside a call of these classes.
+    ///
+    /// A drive that cannot be read is delivered as an error; nothing is connected then. It throws only if the options have not
+    /// the shape that the TypeScript half gives them, or if the browser has no randomness.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: JsValue, deliver: Function) -> Result<PeerSockets, JsValue> {
+        let options: Options = serde_wasm_bindgen::from_value(options)?;
+        let seed = page::random_seed()?;
+        let (drive, relays, problem) = match drive_key(&options) {
+            Ok(drive) => (drive, options.relays.as_slice(), None),
+            // Nobody has this key: it is drawn, so that a bad name leads nowhere rather than somewhere else.
+            Err(problem) => (DriveKey::from_bytes(page::random_seed()?), [].as_slice(), Some(problem)),
+        };
+        let swarm = Swarm::new(page::now(), seed, drive, relays);
+        let bridge = Bridge::new(swarm, deliver, options.is_secure);
+        if let Some(problem) = problem {
+            bridge.report(problem);
+        }
+        bridge.schedule();
+        Ok(PeerSockets { bridge })
+    }
+
+    /// Joins a topic.
+    pub fn join(&self, topic: &str) -> Topic {
+        let handle = self.bridge.command(|swarm| swarm.join(topic));
+        Topic { bridge: self.bridge.clone(), handle }
+    }
+
+    /// Watches peers.
+    pub fn watch(&self) -> PeerEvents {
+        let handle = self.bridge.command(Swarm::watch);
+        PeerEvents { bridge: self.bridge.clone(), handle }
+    }
+
+    /// Tries every relay at once.
+    pub fn retry(&self) {
+        self.bridge.command(|swarm| swarm.retry(page::now()));
+    }
+
+    /// Says goodbye and closes the sockets before it returns: the page may be gone after.
+    pub fn goodbye(&self) {
+        self.bridge.command(Swarm::goodbye);
+        self.bridge.drain();
+    }
+
+    /// Connects again after a goodbye.
+    pub fn resume(&self) {
+        self.bridge.command(|swarm| swarm.resume(page::now()));
+    }
+
+    /// Says goodbye for good.
+    pub fn close(&self) {
+        self.bridge.command(Swarm::close);
+        self.bridge.drain();
+    }
+
+    /// A picture of everything, for people to look at.
+    pub fn stats(&self) -> Result<JsValue, JsValue> {
+        let stats = self.bridge.command(|swarm| swarm.stats());
+        Ok(serde_wasm_bindgen::to_value(&Snapshot::from(stats))?)
+    }
+}
+
+/// A topic that was joined.
+#[wasm_bindgen]
+pub struct Topic {
+    bridge: Rc<Bridge>,
+    handle: HandleId,
+}
+
+#[wasm_bindgen]
+impl Topic {
+    /// Its number in `deliver`.
+    #[wasm_bindgen(getter)]
+    pub fn handle(&self) -> u32 {
+        self.handle.0
+    }
+
+    /// Sends a message.
+    pub fn send(&self, peer_id: u32, message: Vec<u8>) {
+        self.bridge.command(|swarm| swarm.send(self.handle, PeerId(peer_id), message));
+    }
+
+    /// Ends it.
+    pub fn close(&self) {
+        self.bridge.command(|swarm| swarm.close_handle(self.handle));
+    }
+}
+
+/// A watcher of peers.
+#[wasm_bindgen]
+pub struct PeerEvents {
+    bridge: Rc<Bridge>,
+    handle: HandleId,
+}
+
+#[wasm_bindgen]
+impl PeerEvents {
+    /// Its number in `deliver`.
+    #[wasm_bindgen(getter)]
+    pub fn handle(&self) -> u32 {
+        self.handle.0
+    }
+
+    /// Ends it.
+    pub fn close(&self) {
+        self.bridge.command(|swarm| swarm.close_handle(self.handle));
+    }
+}
+
+fn drive_key(options: &Options) -> Result<DriveKey, Report> {
+    match &options.drive {
+        Some(text) => DriveKey::parse(text).map_err(|error| {
+            let shown: String = text.chars().take(100).collect();
+            Report::new("bad-drive", format!("the drive {shown:?} cannot be used: {error}"))
+        }),
+        None if options.origin == "null" => {
+            Err(Report::new("bad-drive", "no drive is named, and this page has no origin to derive one from"))
+        }
+        None => Ok(DriveKey::from_origin(&options.origin)),
+    }
+}

@@ -1,0 +1,141 @@
+//! A WebSocket to a relay, and what became of one that did not open.
+
+use std::cell::Cell;
+use std::rc::{Rc, Weak};
+
+use futures::future::join;
+use gloo_events::EventListener;
+use js_sys::{ArrayBuffer, Promise, Uint8Array};
+use peersockets_core::rendezvous::SUBPROTOCOL;
+use peersockets_core::swarm::{SocketFailure, SocketId};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{
+    AbortSignal, BinaryType, DomException, Event, MessageEvent, Request, RequestCache, RequestInit, RequestMode,
+    Response, WebSocket,
+};
+
+use crate::bridge::Bridge;
+use crate::page;
+
+/// Longest time that finding out about a failure may take, in milliseconds.
+const PROBE_TIME: u32 = 5_000;
+/// The header by which a relay's answer to plain HTTP is known.
+const RELAY_HEADER: &str = "x-peersockets-relay";
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = fetch)]
+    fn fetch(request: &Request) -> Promise;
+}
+
+/// An open or opening WebSocket. Dropping it closes it, after what was sent.
+pub struct Socket {
+    socket: WebSocket,
+    _listeners: [EventListener; 3],
+}
+
+impl Socket {
+    /// Begins to open a socket. What comes of it goes to the bridge, unless the browser refuses at once.
+    pub fn open(bridge: Weak<Bridge>, id: SocketId, url: &str, is_secure: bool) -> Result<Self, SocketFailure> {
+        let socket = WebSocket::new_with_str(url, SUBPROTOCOL).map_err(refusal)?;
+        socket.set_binary_type(BinaryType::Arraybuffer);
+
+        let was_opened = Rc::new(Cell::new(false));
+        let opened = listen(&socket, "open", bridge.clone(), {
+            let was_opened = was_opened.clone();
+            move |bridge, _| {
+                was_opened.set(true);
+                bridge.input(|swarm| swarm.handle_socket_opened(page::now(), id));
+            }
+        });
+        let message = listen(&socket, "message", bridge.clone(), move |bridge, event| {
+            let data = event.dyn_ref::<MessageEvent>().map(MessageEvent::data).unwrap_or_default();
+            match data.dyn_into::<ArrayBuffer>() {
+                Ok(buffer) => {
+                    let bytes = Uint8Array::new(&buffer).to_vec();
+                    bridge.input(|swarm| swarm.handle_socket_message(page::now(), id, &bytes));
+                }
+                Err(_) => bridge.input(|swarm| swarm.handle_socket_text(page::now(), id)),
+            }
+        });
+        let url = url.to_string();
+        let closed = listen(&socket, "close", bridge, move |bridge, _| {
+            if was_opened.get() {
+                bridge.input(|swarm| swarm.handle_socket_closed(page::now(), id));
+            } else {
+                spawn_local(report_failure(bridge.downgrade(), id, url.clone(), is_secure));
+            }
+        });
+        Ok(Self { socket, _listeners: [opened, message, closed] })
+    }
+
+    /// Sends one binary message. A socket that is not open any more drops it, and says so by closing.
+    pub fn send(&self, message: &[u8]) {
+        let _ = self.socket.send_with_u8_array(message);
+    }
+
+    /// Bytes that were sent and have not left.
+    pub fn buffered(&self) -> usize {
+        self.socket.buffered_amount() as usize
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Fails only for a bad close code, and none is given.
+        let _ = self.socket.close();
+    }
+}
+
+fn listen(
+    socket: &WebSocket,
+    kind: &'static str,
+    bridge: Weak<Bridge>,
+    mut handle: impl FnMut(&Bridge, &Event) + 'static,
+) -> EventListener {
+    EventListener::new(socket, kind, move |event| {
+        if let Some(bridge) = bridge.upgrade() {
+            handle(&bridge, event);
+        }
+    })
+}
+
+/// Why the constructor threw.
+fn refusal(error: JsValue) -> SocketFailure {
+    match error.dyn_ref::<DomException>().map(DomException::name).as_deref() {
+        Some("SecurityError") => SocketFailure::MixedContent,
+        _ => SocketFailure::BadUrl,
+    }
+}
+
+/// A socket that failed says nothing about the cause: plain HTTP to the same place says more.
+async fn report_failure(bridge: Weak<Bridge>, id: SocketId, url: String, is_secure: bool) {
+    let failure = if is_secure && url.starts_with("ws:") {
+        SocketFailure::MixedContent
+    } else {
+        diagnose(&url.replacen("ws", "http", 1)).await
+    };
+    if let Some(bridge) = bridge.upgrade() {
+        bridge.input(|swarm| swarm.handle_socket_failed(page::now(), id, failure));
+    }
+}
+
+/// A relay lets every origin read its answer and marks it; of anything else one can at least learn that it answers.
+async fn diagnose(url: &str) -> SocketFailure {
+    let (readable, any) = join(request(url, RequestMode::Cors), request(url, RequestMode::NoCors)).await;
+    let is_relay = readable.is_ok_and(|answer| answer.headers().has(RELAY_HEADER).unwrap_or(false));
+    match (is_relay, any) {
+        (false, Ok(_)) => SocketFailure::NotARelay,
+        _ => SocketFailure::Unreachable,
+    }
+}
+
+async fn request(url: &str, mode: RequestMode) -> Result<Response, JsValue> {
+    let options = RequestInit::new();
+    options.set_mode(mode);
+    options.set_cache(RequestCache::NoStore);
+    options.set_signal(Some(&AbortSignal::timeout_with_u32(PROBE_TIME)));
+    let request = Request::new_with_str_and_init(url, &options)?;
+    JsFuture::from(fetch(&request)).await?.dyn_into()
+}
