@@ -101,9 +101,12 @@ impl Link {
         self.outbox.push(topic, message)
     }
 
-    /// Tells the remote that this device leaves, ahead of what is queued: a page that closes has no time for it.
+    /// Tells the remote that this device leaves, ahead of what is queued: a page that closes has no time for it. Who has not
+    /// proved the drive key is told nothing.
     pub fn goodbye(&mut self) {
-        self.send_now(GOODBYE);
+        if self.is_proved {
+            self.send_now(GOODBYE);
+        }
     }
 
     /// Takes at most `limit` bytes for the carrier, sealing as many frames as fit.

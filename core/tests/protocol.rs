@@ -1,0 +1,110 @@
+//! `PROTOCOL.md` and the tests: every MUST is held by a test that exists.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn every_must_names_a_test_that_exists() {
+    let protocol = fs::read_to_string(root().join("core/PROTOCOL.md")).unwrap();
+    let tests = test_names();
+    let named = names(&protocol);
+    assert!(named.len() > 50, "{} names were found in PROTOCOL.md", named.len());
+    let missing: Vec<_> = named.iter().filter(|name| !tests.contains(**name)).collect();
+    let unnamed: Vec<_> = blocks(&protocol).into_iter().filter(|block| ends_in_an_unnamed_must(block)).collect();
+    assert!(missing.is_empty() && unnamed.is_empty(), "no such test: {missing:#?}\nMUST without a test: {unnamed:#?}");
+}
+
+#[test]
+fn a_must_without_a_test_is_noticed() {
+    let text = "It MUST hold [`one`], [`two`], and\nMUST not break.\n- It MUST end [`three`].\n\n`[` code `]`, each **MUST** [`four`] it.";
+    assert_eq!(names(text), ["one", "two", "three", "four"]);
+    let unnamed: Vec<_> = blocks(text).into_iter().map(|block| ends_in_an_unnamed_must(&block)).collect();
+    assert_eq!(unnamed, [true, false, false]);
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// What stands in brackets and backticks.
+fn names(text: &str) -> Vec<&str> {
+    text.split("[`").skip(1).filter_map(|rest| rest.split_once("`]")).map(|(name, _)| name).collect()
+}
+
+/// Paragraphs, list items and rows of tables, each on one line.
+fn blocks(text: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    for line in text.lines() {
+        if line.is_empty() || line.starts_with(['-', '|', '#']) {
+            blocks.push(String::new());
+        }
+        if let Some(block) = blocks.last_mut() {
+            block.push_str(line.trim());
+            block.push(' ');
+        }
+    }
+    blocks.retain(|block| !block.trim().is_empty());
+    blocks
+}
+
+/// A bold MUST is the word, not a demand.
+fn ends_in_an_unnamed_must(block: &str) -> bool {
+    let demands = block.replace("**MUST**", "");
+    demands.rsplit_once("MUST").is_some_and(|(_, rest)| names(rest).is_empty())
+}
+
+/// The names of all tests, in Rust and in JavaScript.
+fn test_names() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for directory in ["core", "relay", "src", "tests"] {
+        collect(&root().join(directory), &mut found);
+    }
+    found
+}
+
+fn collect(directory: &Path, found: &mut BTreeSet<String>) {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return;
+    };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        match extension {
+            _ if path.is_dir() => {
+                if !path.ends_with("node_modules") && !path.ends_with("target") {
+                    collect(&path, found);
+                }
+            }
+            Some("rs") => found.extend(rust_tests(&fs::read_to_string(&path).unwrap())),
+            Some("mjs") => found.extend(javascript_tests(&fs::read_to_string(&path).unwrap())),
+            _ => {}
+        }
+    }
+}
+
+/// Functions under an attribute such as `#[test]`, `#[tokio::test]` or `#[wasm_bindgen_test]`.
+fn rust_tests(source: &str) -> Vec<String> {
+    let mut is_test = false;
+    let mut found = Vec::new();
+    for line in source.lines().map(str::trim) {
+        if let Some(attribute) = line.strip_prefix("#[") {
+            let attribute = attribute.split([']', '(']).next().unwrap_or_default();
+            is_test |= attribute == "test" || attribute.ends_with("::test") || attribute == "wasm_bindgen_test";
+        } else if let Some((_, rest)) = line.split_once("fn ") {
+            if is_test {
+                found.extend(rest.split(['(', '<']).next().map(str::to_string));
+            }
+            is_test = false;
+        }
+    }
+    found
+}
+
+/// Titles given to `test`, spaces read as underscores.
+fn javascript_tests(source: &str) -> Vec<String> {
+    let titles = source.split("test(").skip(1).filter_map(|rest| {
+        let quote = rest.chars().next().filter(|quote| matches!(quote, '\'' | '"' | '`'))?;
+        rest[1..].split(quote).next()
+    });
+    titles.map(|title| title.replace(' ', "_")).collect()
+}
