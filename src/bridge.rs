@@ -5,12 +5,13 @@
 //! also lets many sends of one turn share a WebSocket message.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
 use js_sys::{Function, Object, Reflect, Uint8Array};
 use peersockets_core::limits;
 use peersockets_core::swarm::{Event, Output, Report, SocketId, Swarm};
+use peersockets_core::table::Table;
 use peersockets_core::time::Duration;
 use wasm_bindgen::prelude::*;
 
@@ -25,7 +26,7 @@ const LONGEST_LOOK: Duration = Duration::from_millis(250);
 pub struct Bridge {
     me: Weak<Bridge>,
     swarm: RefCell<Swarm>,
-    sockets: RefCell<BTreeMap<SocketId, Socket>>,
+    sockets: RefCell<Table<SocketId, Socket>>,
     events: RefCell<VecDeque<Event>>,
     deliver: Function,
     is_secure: bool,

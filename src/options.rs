@@ -1,17 +1,26 @@
 //! What the TypeScript half resolved for us.
 
-use serde::Deserialize;
+use wasm_bindgen::prelude::*;
 
-/// The options of [`PeerSockets`](crate::PeerSockets).
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Options {
+#[wasm_bindgen]
+extern "C" {
+    /// The options of [`PeerSockets`](crate::PeerSockets), a plain object. Read by its properties: a derived reader would be a tenth
+    /// of what a page downloads.
+    pub type Options;
+
     /// The drive as the user wrote it; absent for the key of the origin.
-    pub drive: Option<String>,
+    #[wasm_bindgen(method, getter)]
+    pub fn drive(this: &Options) -> Option<String>;
+
     /// The page's origin, `null` if it has none.
-    pub origin: String,
+    #[wasm_bindgen(method, getter)]
+    pub fn origin(this: &Options) -> String;
+
     /// URLs of relays.
-    pub relays: Vec<String>,
+    #[wasm_bindgen(method, getter)]
+    pub fn relays(this: &Options) -> Vec<String>;
+
     /// Whether the page was loaded securely, so that it may not open `ws:` to other hosts.
-    pub is_secure: bool,
+    #[wasm_bindgen(method, getter, js_name = isSecure)]
+    pub fn is_secure(this: &Options) -> bool;
 }

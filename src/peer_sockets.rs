@@ -22,19 +22,18 @@ pub struct PeerSockets {
 impl PeerSockets {
     /// Starts to connect. `deliver(kind, handle, peerId, payload)` gets every event, never from inside a call of these classes.
     ///
-    /// A drive that cannot be read is delivered as an error; nothing is connected then. It throws only if the options have not
-    /// the shape that the TypeScript half gives them, or if the browser has no randomness.
+    /// A drive that cannot be read is delivered as an error; nothing is connected then. It throws only if the browser has no
+    /// randomness.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: JsValue, deliver: Function) -> Result<PeerSockets, JsValue> {
-        let options: Options = serde_wasm_bindgen::from_value(options)?;
+    pub fn new(options: &Options, deliver: Function) -> Result<PeerSockets, JsValue> {
         let seed = page::random_seed()?;
-        let (drive, relays, problem) = match drive_key(&options) {
-            Ok(drive) => (drive, options.relays.as_slice(), None),
+        let (drive, relays, problem) = match drive_key(options) {
+            Ok(drive) => (drive, options.relays(), None),
             // Nobody has this key: it is drawn, so that a bad name leads nowhere rather than somewhere else.
-            Err(problem) => (DriveKey::from_bytes(page::random_seed()?), [].as_slice(), Some(problem)),
+            Err(problem) => (DriveKey::from_bytes(page::random_seed()?), Vec::new(), Some(problem)),
         };
-        let swarm = Swarm::new(page::now(), seed, drive, relays);
-        let bridge = Bridge::new(swarm, deliver, options.is_secure);
+        let swarm = Swarm::new(page::now(), seed, drive, &relays);
+        let bridge = Bridge::new(swarm, deliver, options.is_secure());
         if let Some(problem) = problem {
             bridge.report(problem);
         }
@@ -131,14 +130,14 @@ impl PeerEvents {
 }
 
 fn drive_key(options: &Options) -> Result<DriveKey, Report> {
-    match &options.drive {
-        Some(text) => DriveKey::parse(text).map_err(|error| {
+    match options.drive() {
+        Some(text) => DriveKey::parse(&text).map_err(|error| {
             let shown: String = text.chars().take(100).collect();
             Report::new("bad-drive", format!("the drive {shown:?} cannot be used: {error}"))
         }),
-        None if options.origin == "null" => {
+        None if options.origin() == "null" => {
             Err(Report::new("bad-drive", "no drive is named, and this page has no origin to derive one from"))
         }
-        None => Ok(DriveKey::from_origin(&options.origin)),
+        None => Ok(DriveKey::from_origin(&options.origin())),
     }
 }

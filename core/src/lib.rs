@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod limits;
+pub mod table;
 pub mod time;
 
 pub mod drive;

@@ -3,7 +3,7 @@
 //!
 //! Bytes in, frames out. Randomness comes as [`Entropy`]; nothing can be sealed before the handshake is complete.
 
-mod ed25519;
+mod noise;
 
 use blake2::Blake2bMac;
 use blake2::digest::consts::U32;
@@ -15,7 +15,7 @@ use crate::error::LinkError;
 use crate::limits;
 use crate::wire::framing::{self, FrameReader};
 
-pub use ed25519::DeviceKey;
+pub use noise::DeviceKey;
 
 /// Bytes that sealing adds to a plaintext, without the frame's length field.
 pub const SEAL_OVERHEAD: usize = 17;
@@ -84,7 +84,7 @@ impl Secure {
             output: Vec::new(),
             header: entropy.header,
         };
-        if let Ok(handshake) = ed25519::noise_xx(role, device, entropy.ephemeral) {
+        if let Ok(handshake) = noise::noise_xx(role, device, entropy.ephemeral) {
             secure.phase = Phase::Handshake(Box::new(handshake));
         }
         if role == Role::Initiator && secure.write_handshake().is_err() {

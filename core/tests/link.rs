@@ -110,6 +110,7 @@ fn a_public_key_that_is_no_point_ends_the_handshake() {
         ("of order 8, the other", hex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05")),
         ("of order 1, not canonical", with_ends("ee", "ff", "7f")),
         ("of order 4, not canonical", with_ends("ed", "ff", "7f")),
+        ("of mixed order, not canonical", with_ends("f0", "ff", "7f")),
         ("no point", with_ends("02", "00", "00")),
         ("above the field", with_ends("ff", "ff", "ff")),
     ];

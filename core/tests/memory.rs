@@ -46,7 +46,7 @@ impl Cases {
 
     fn before_a_handshake(&mut self, bytes: &[u8]) {
         let mut end = End::of(Role::Responder, &self.device, devices::entropy(1), drive());
-        let first = if bytes.len() % 2 == 0 { vec![0xff; 3] } else { framed(&bytes[..bytes.len().min(31)]) };
+        let first = if bytes.len().is_multiple_of(2) { vec![0xff; 3] } else { framed(&bytes[..bytes.len().min(31)]) };
         self.ended += u32::from(end.read(Time::default(), &first).is_err());
     }
 

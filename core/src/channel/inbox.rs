@@ -304,7 +304,8 @@ mod tests {
             open_part = vec![(FIRST, part(0, Some(9), b"abc"))];
             steps
         };
-        let cases: Vec<(&str, Vec<(u64, Vec<u8>)>, LinkError)> = vec![
+        type Steps = Vec<(u64, Vec<u8>)>;
+        let cases: Vec<(&str, Steps, LinkError)> = vec![
             ("a slot not declared", vec![(MESSAGE, part(1, None, b""))], LinkError::Channel(Slot)),
             ("a slot above the limit", vec![(TOPIC, part(128, None, b"\x01a"))], LinkError::Channel(Slot)),
             ("a slot of 2^53-1", vec![(MESSAGE, part((1 << 53) - 1, None, b""))], LinkError::Channel(Slot)),

@@ -1,10 +1,11 @@
 //! Who is here: devices by key, and the peer ids they keep.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::LinkId;
 use super::output::PeerId;
 use crate::limits;
+use crate::table::Table;
 
 /// A device's public key.
 pub type Key = [u8; 32];
@@ -14,6 +15,8 @@ pub type Key = [u8; 32];
 pub struct Device {
     /// Its id, for good.
     pub peer: PeerId,
+    /// Its public key.
+    pub key: Key,
     /// Its proved links, oldest first. We send on the first.
     pub links: Vec<LinkId>,
     /// What went to and fro.
@@ -49,44 +52,43 @@ pub enum Change {
 /// All devices that were met, as far as they are remembered.
 #[derive(Debug, Default)]
 pub struct Devices {
-    by_key: BTreeMap<Key, Device>,
-    keys: BTreeMap<PeerId, Key>,
+    devices: Table<PeerId, Device>,
     /// Devices without a link, the one that left first in front.
-    departed: VecDeque<Key>,
+    departed: VecDeque<PeerId>,
     last_peer: u32,
 }
 
 impl Devices {
     /// Adds a proved link of a device; `None` if there are too many devices.
     pub fn add_link(&mut self, key: Key, link: LinkId) -> Option<(PeerId, Change)> {
-        if let Some(device) = self.by_key.get_mut(&key) {
-            let change = if device.links.is_empty() { Change::Joined } else { Change::None };
-            if change == Change::Joined {
-                if self.by_key.len() - self.departed.len() >= limits::DEVICES {
-                    return None;
-                }
-                self.departed.retain(|departed| *departed != key);
-            }
-            let device = self.by_key.get_mut(&key)?;
+        let known = self.devices.values().find(|device| device.key == key).map(|device| device.peer);
+        if let Some(device) =
+            known.and_then(|peer| self.devices.get_mut(&peer)).filter(|device| !device.links.is_empty())
+        {
             device.links.push(link);
-            return Some((device.peer, change));
+            return Some((device.peer, Change::None));
         }
-        if self.by_key.len() - self.departed.len() >= limits::DEVICES {
+        if self.devices.len() - self.departed.len() >= limits::DEVICES {
             return None;
         }
-        self.last_peer += 1;
-        let peer = PeerId(self.last_peer);
-        self.keys.insert(peer, key);
-        self.by_key.insert(key, Device { peer, links: vec![link], traffic: Traffic::default() });
+        let peer = match known {
+            Some(peer) => {
+                self.departed.retain(|departed| *departed != peer);
+                peer
+            }
+            None => {
+                self.last_peer += 1;
+                PeerId(self.last_peer)
+            }
+        };
+        let new = || Device { peer, key, links: Vec::new(), traffic: Traffic::default() };
+        self.devices.get_or_insert_with(peer, new).links.push(link);
         Some((peer, Change::Joined))
     }
 
     /// Removes a link of a device. `was_used` says whether messages in flight on it may be lost.
     pub fn remove_link(&mut self, peer: PeerId, link: LinkId, was_used: bool) -> Change {
-        let Some(key) = self.keys.get(&peer).copied() else {
-            return Change::None;
-        };
-        let Some(device) = self.by_key.get_mut(&key) else {
+        let Some(device) = self.devices.get_mut(&peer) else {
             return Change::None;
         };
         let Some(position) = device.links.iter().position(|other| *other == link) else {
@@ -94,7 +96,7 @@ impl Devices {
         };
         device.links.remove(position);
         if device.links.is_empty() {
-            self.departed.push_back(key);
+            self.departed.push_back(peer);
             self.forget_the_oldest();
             Change::Left
         } else if was_used {
@@ -106,18 +108,17 @@ impl Devices {
 
     /// The device behind a peer id, if it is remembered.
     pub fn get(&self, peer: PeerId) -> Option<&Device> {
-        self.by_key.get(self.keys.get(&peer)?)
+        self.devices.get(&peer)
     }
 
     /// The same, to be changed.
     pub fn get_mut(&mut self, peer: PeerId) -> Option<&mut Device> {
-        self.by_key.get_mut(self.keys.get(&peer)?)
+        self.devices.get_mut(&peer)
     }
 
     /// Every device that is here, by peer id.
-    pub fn present(&self) -> impl Iterator<Item = (&Key, &Device)> {
-        let device = |key| self.by_key.get_key_value(key);
-        self.keys.values().filter_map(device).filter(|(_, device)| !device.links.is_empty())
+    pub fn present(&self) -> impl Iterator<Item = &Device> {
+        self.devices.values().filter(|device| !device.links.is_empty())
     }
 
     /// Whether this id was ever given to a device.
@@ -127,9 +128,8 @@ impl Devices {
 
     fn forget_the_oldest(&mut self) {
         while self.departed.len() > limits::DEPARTED_DEVICES {
-            let forgotten = self.departed.pop_front().and_then(|key| self.by_key.remove(&key));
-            if let Some(device) = forgotten {
-                self.keys.remove(&device.peer);
+            if let Some(peer) = self.departed.pop_front() {
+                self.devices.remove(&peer);
             }
         }
     }
@@ -154,7 +154,7 @@ mod tests {
             assert_eq!((peer, change), (PeerId(number as u32 + 1), Change::Joined));
             assert_eq!(devices.remove_link(peer, LinkId(1), false), Change::Left);
         }
-        assert_eq!(devices.by_key.len(), limits::DEPARTED_DEVICES);
+        assert_eq!(devices.devices.len(), limits::DEPARTED_DEVICES);
         let (forgotten, _) = devices.add_link(key(0), LinkId(2)).unwrap();
         assert_eq!(forgotten, PeerId(count as u32 + 1));
         let (remembered, _) = devices.add_link(key(20), LinkId(3)).unwrap();

@@ -1,18 +1,24 @@
 //! What the application holds: topics and watchers. Several handles may share a topic; each gets every message.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::output::{HandleId, Report};
 use crate::limits;
+use crate::table::Table;
 
 /// All handles that are open.
 #[derive(Debug, Default)]
 pub struct Handles {
-    topics_by_handle: BTreeMap<HandleId, Arc<str>>,
-    handles_by_topic: BTreeMap<Arc<str>, Vec<HandleId>>,
+    names: Table<HandleId, Arc<str>>,
+    topics: Vec<Topic>,
     watches: Vec<HandleId>,
     last: u32,
+}
+
+#[derive(Debug)]
+struct Topic {
+    name: Arc<str>,
+    handles: Vec<HandleId>,
 }
 
 impl Handles {
@@ -22,12 +28,12 @@ impl Handles {
         if let Some(problem) = self.refusal(topic) {
             return (handle, Err(Report { topic: Some(handle), ..problem }));
         }
-        let name = match self.handles_by_topic.get_key_value(topic) {
-            Some((name, _)) => name.clone(),
-            None => topic.into(),
-        };
-        self.handles_by_topic.entry(name.clone()).or_default().push(handle);
-        self.topics_by_handle.insert(handle, name);
+        let position = self.topics.iter().position(|joined| *joined.name == *topic).unwrap_or(self.topics.len());
+        if position == self.topics.len() {
+            self.topics.push(Topic { name: topic.into(), handles: Vec::new() });
+        }
+        self.topics[position].handles.push(handle);
+        self.names.insert(handle, self.topics[position].name.clone());
         (handle, Ok(()))
     }
 
@@ -44,14 +50,11 @@ impl Handles {
     /// Ends a handle. The others of its topic go on.
     pub fn close(&mut self, handle: HandleId) {
         self.watches.retain(|watch| *watch != handle);
-        let Some(topic) = self.topics_by_handle.remove(&handle) else {
-            return;
-        };
-        if let Some(handles) = self.handles_by_topic.get_mut(&topic) {
-            handles.retain(|other| *other != handle);
-            if handles.is_empty() {
-                self.handles_by_topic.remove(&topic);
+        if self.names.remove(&handle).is_some() {
+            for topic in &mut self.topics {
+                topic.handles.retain(|other| *other != handle);
             }
+            self.topics.retain(|topic| !topic.handles.is_empty());
         }
     }
 
@@ -62,22 +65,22 @@ impl Handles {
 
     /// Whether a handle is open.
     pub fn is_open(&self, handle: HandleId) -> bool {
-        self.topics_by_handle.contains_key(&handle) || self.watches.contains(&handle)
+        self.names.contains(&handle) || self.watches.contains(&handle)
     }
 
     /// The topic of a handle, if it is open.
     pub fn topic(&self, handle: HandleId) -> Option<&Arc<str>> {
-        self.topics_by_handle.get(&handle)
+        self.names.get(&handle)
     }
 
     /// The handles of a topic.
     pub fn of_topic(&self, topic: &str) -> &[HandleId] {
-        self.handles_by_topic.get(topic).map_or(&[], Vec::as_slice)
+        self.topics.iter().find(|joined| *joined.name == *topic).map_or(&[], |joined| &joined.handles)
     }
 
     /// Whether a topic is joined.
     pub fn is_joined(&self, topic: &str) -> bool {
-        self.handles_by_topic.contains_key(topic)
+        !self.of_topic(topic).is_empty()
     }
 
     /// The watchers.
@@ -91,7 +94,7 @@ impl Handles {
     }
 
     fn count(&self) -> usize {
-        self.topics_by_handle.len() + self.watches.len()
+        self.names.len() + self.watches.len()
     }
 
     fn refusal(&self, topic: &str) -> Option<Report> {
@@ -99,7 +102,7 @@ impl Handles {
             let text = format!("a topic name has {} bytes of UTF-8, more than {}", topic.len(), limits::TOPIC_NAME);
             return Some(Report::new("topic-too-long", text));
         }
-        if !self.is_joined(topic) && self.handles_by_topic.len() >= limits::TOPICS {
+        if !self.is_joined(topic) && self.topics.len() >= limits::TOPICS {
             let text = format!("{} topics are joined already", limits::TOPICS);
             return Some(Report::new("too-many-topics", text));
         }

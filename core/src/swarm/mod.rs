@@ -10,7 +10,7 @@ mod output;
 mod relay;
 mod sockets;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use rand_chacha::ChaCha20Rng;
@@ -24,6 +24,7 @@ use crate::link::Link;
 use crate::rendezvous::Line;
 use crate::secure::{DeviceKey, Entropy, Role};
 use crate::stats::{PeerStats, RelayStats, Stats};
+use crate::table::Table;
 use crate::time::Time;
 
 use devices::{Change, Devices};
@@ -56,7 +57,7 @@ pub struct Swarm {
     random: ChaCha20Rng,
     budget: Budget,
     relays: Vec<Relay>,
-    links: BTreeMap<LinkId, Attached>,
+    links: Table<LinkId, Attached>,
     devices: Devices,
     handles: Handles,
     early: EarlyMessages,
@@ -100,7 +101,7 @@ impl Swarm {
             random,
             budget: Budget::new(limits::REASSEMBLY),
             relays: Vec::new(),
-            links: BTreeMap::new(),
+            links: Table::default(),
             devices: Devices::default(),
             handles: Handles::default(),
             early: EarlyMessages::default(),
@@ -133,7 +134,7 @@ impl Swarm {
         let is_watching = watched.is_ok();
         self.report_if(watched.err());
         if is_watching {
-            let here: Vec<PeerId> = self.devices.present().map(|(_, device)| device.peer).collect();
+            let here: Vec<PeerId> = self.devices.present().map(|device| device.peer).collect();
             self.outputs.extend(here.into_iter().map(|peer| Output::Event(Event::Join { watch, peer })));
         }
         watch
@@ -257,11 +258,11 @@ impl Swarm {
             phase: relay.phase.name(),
             circuits: relay.circuits(),
         };
-        let peers = self.devices.present().filter_map(|(key, device)| {
+        let peers = self.devices.present().filter_map(|device| {
             let attached = self.links.get(device.links.first()?)?;
             Some(PeerStats {
                 peer: device.peer,
-                key: *key,
+                key: device.key,
                 relay: self.relays[attached.relay].url.clone(),
                 traffic: device.traffic,
                 queued_bytes: attached.link.queued_bytes(),

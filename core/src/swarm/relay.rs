@@ -1,7 +1,5 @@
 //! One relay as a device uses it: trying, joining, and the circuits through it (PROTOCOL.md §3, §10).
 
-use std::collections::BTreeMap;
-
 use rand_chacha::ChaCha20Rng;
 use rand_core::RngCore;
 
@@ -9,6 +7,7 @@ use super::LinkId;
 use super::output::SocketId;
 use crate::limits;
 use crate::rendezvous::{Circuit, Line, Member};
+use crate::table::Table;
 use crate::time::{Duration, Time};
 
 /// One relay of the list.
@@ -26,8 +25,8 @@ pub struct Relay {
     pub is_hopeless: bool,
     /// Bytes written to its socket that have not left it.
     pub buffered: usize,
-    circuits: BTreeMap<Member, (Circuit, LinkId)>,
-    redials: BTreeMap<Member, Redial>,
+    circuits: Table<Member, (Circuit, LinkId)>,
+    redials: Table<Member, Redial>,
     last_circuit: Circuit,
     failures: u32,
 }
@@ -75,8 +74,8 @@ impl Relay {
             has_been_tried: false,
             is_hopeless: false,
             buffered: 0,
-            circuits: BTreeMap::new(),
-            redials: BTreeMap::new(),
+            circuits: Table::default(),
+            redials: Table::default(),
             last_circuit: 0,
             failures: 0,
         }
@@ -190,7 +189,7 @@ impl Relay {
 
     /// Dials a member again, later each time.
     pub fn redial_later(&mut self, member: Member, now: Time, random: &mut ChaCha20Rng) {
-        let redial = self.redials.entry(member).or_insert(Redial { at: None, attempts: 0 });
+        let redial = self.redials.get_or_insert_with(member, || Redial { at: None, attempts: 0 });
         redial.at = Some(now + backoff(limits::RETRY_FIRST, limits::RETRY_MAX, redial.attempts, random));
         redial.attempts = redial.attempts.saturating_add(1);
     }

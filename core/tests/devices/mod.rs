@@ -71,11 +71,11 @@ impl End {
 
     /// The messages that arrived.
     pub fn messages(&self) -> Vec<&[u8]> {
-        let message = |event| match event {
-            &LinkEvent::Message { ref bytes, .. } => Some(&bytes[..]),
+        let messages = self.events.iter().filter_map(|event| match event {
+            LinkEvent::Message { bytes, .. } => Some(&bytes[..]),
             _ => None,
-        };
-        self.events.iter().filter_map(message).collect()
+        });
+        messages.collect()
     }
 }
 
