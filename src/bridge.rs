@@ -85,6 +85,7 @@ impl Bridge {
 
     /// Does all that the swarm wants done; its events are only queued.
     pub fn drain(&self) {
+        self.look_at_sockets();
         loop {
             let output = self.swarm.borrow_mut().poll_output();
             match output {
@@ -106,7 +107,7 @@ impl Bridge {
                 }
             }
         }
-        self.look_at_sockets();
+        self.look_again_if_full();
     }
 
     fn run(&self) {
@@ -131,15 +132,20 @@ impl Bridge {
         }
     }
 
-    /// Tells the swarm how full the sockets are, and comes back soon if one is too full to be written.
-    fn look_at_sockets(&self) {
+    /// Tells the swarm how full the sockets are, and whether one is too full to be written.
+    fn look_at_sockets(&self) -> bool {
         let mut is_full = false;
         for (id, socket) in self.sockets.borrow().iter() {
             let buffered = socket.buffered();
             is_full |= buffered >= limits::SOCKET_HIGH_WATER;
             self.swarm.borrow_mut().handle_socket_buffered(*id, buffered);
         }
-        if is_full {
+        is_full
+    }
+
+    /// A browser says nothing when a socket's buffer drains: one that is full is looked at again soon.
+    fn look_again_if_full(&self) {
+        if self.look_at_sockets() {
             let pause = self.next_look.get();
             self.next_look.set((pause * 2).min(LONGEST_LOOK));
             self.timer.set(page::now() + pause);

@@ -1,0 +1,117 @@
+/** Every error there is, and what whoever meets it can do. */
+const REMEDIES = {
+  // What the page asked for
+  'bad-drive': 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">.',
+  'bad-relay-url': 'Name at most 3 relays, each by a ws:// or wss:// URL, in install({ relays }) or <meta name="peersockets-relay">.',
+  'bad-topic': 'Give join() a string, or a value that String() can turn into one.',
+  'bad-message': 'Give send() a string, an ArrayBuffer or a view of one, such as a Uint8Array; JSON.stringify() makes a string of anything else.',
+  'message-too-large': 'Split the message: 8,388,607 bytes is the most that one can have.',
+  'topic-too-long': 'Use a shorter topic: 255 bytes of UTF-8 is the most.',
+  'too-many-topics': 'Close topics that are no longer needed: 128 can be joined at once.',
+  'too-many-handles': 'Close what join() and watch() returned when it is no longer needed.',
+  'already-installed': 'Call install() before anything else installs, or pass force: true.',
+  'cannot-install': 'Use the object that install() returns instead of the global one.',
+  // Pressure and loss
+  'queue-full': 'Wait before sending more; the event carries the message and its peerId, to send it again.',
+  'message-lost': 'Ask the peer to send it again, in smaller messages.',
+  'peer-misbehaved': 'Nothing here needs to be done: its connection was closed. Its user should update its software.',
+  // The relay
+  'mixed-content': 'An https page may only use wss:// relays: put the relay behind TLS.',
+  'no-relay': 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">. It is tried again by itself.',
+  'not-a-relay': 'Check the URL: something answers there, but it is no peersockets-relay.',
+  'room-full': 'Too many devices have this drive open on that relay. It is tried again by itself; another relay has another room.',
+  'address-room-full': 'Too many devices from one address have this drive open on that relay. It is tried again by itself.',
+  'too-many-connections': 'The relay is full. It is tried again by itself; its operator can raise its limit.',
+  'too-many-from-address': 'The relay has too many connections from this address. It is tried again by itself; its operator can raise its limit.',
+  'too-fast': 'Send less at a time. The relay is tried again by itself; its operator can raise its limit.',
+  'slow-reader': 'This device or its network is too slow for what it is sent. The relay is tried again by itself.',
+  'shutting-down': 'The relay is being stopped. It is tried again by itself.',
+  'join-timeout': 'The connection to the relay is too slow. It is tried again by itself.',
+  'bad-frame': 'The relay and this page do not understand each other: update both to versions that fit.',
+  // The WebAssembly
+  'wasm-load-failed': 'Check that the file is served there and that the page may fetch it (CORS, connect-src), or pass install({ wasm }) its URL or bytes.',
+  'wasm-blocked-by-csp': "Add 'wasm-unsafe-eval' to script-src in the page's Content-Security-Policy.",
+  'crashed': 'Reload the page. This is a bug in beaker-peersockets: please report it.',
+} as const;
+
+/** The codes of this version of the package. */
+export type KnownErrorCode = keyof typeof REMEDIES;
+
+/** What kind of error it is: stable, for programs. A relay newer than this package may bring others than the known ones. */
+export type ErrorCode = KnownErrorCode | (string & {});
+
+/**
+ * What is known about an error.
+ *
+ * @internal
+ */
+export interface Problem {
+  code: ErrorCode;
+  /** What happened, without a full stop. */
+  reason: string;
+  url?: string | undefined;
+  topic?: string | undefined;
+  peerId?: number | undefined;
+  /** The message that was not sent. */
+  message?: unknown;
+  cause?: unknown;
+}
+
+/** An error of this package. Its `message` says what happened, where, and what to do. */
+export class PeerSocketsError extends Error {
+  /** Always `"PeerSocketsError"`. */
+  override readonly name = 'PeerSocketsError';
+  /** What kind of error it is: stable, for programs. */
+  readonly code: ErrorCode;
+  /** What happened, for people; without a full stop. */
+  readonly reason: string;
+  /** What to do about it, in one or two sentences. */
+  readonly remedy: string;
+  /** The URL of the relay or file it is about, if it is about one. */
+  readonly url: string | undefined;
+
+  /** @internal */
+  constructor(problem: Problem) {
+    super(describe(problem), problem.cause === undefined ? undefined : { cause: problem.cause });
+    this.code = problem.code;
+    this.reason = problem.reason;
+    this.remedy = remedyFor(problem.code);
+    this.url = problem.url;
+  }
+}
+
+/**
+ * What to do about an error.
+ *
+ * @internal
+ */
+export function remedyFor(code: ErrorCode): string {
+  return isKnown(code) ? REMEDIES[code] : 'Update beaker-peersockets: a newer relay says something that it does not know yet.';
+}
+
+/**
+ * The console's part in errors that nobody listens to: a line for each code, once.
+ *
+ * @internal
+ */
+export class Warnings {
+  // What a relay makes up counts as one code, so that it cannot fill the console or this set.
+  readonly #codes = new Set<KnownErrorCode | 'unknown'>();
+
+  warn(problem: Problem): void {
+    const code = isKnown(problem.code) ? problem.code : 'unknown';
+    if (this.#codes.has(code)) return;
+    this.#codes.add(code);
+    console.warn(`[beaker-peersockets] ${problem.code}: ${describe(problem)}`);
+  }
+}
+
+/** What happened, where, and what to do. */
+function describe({ code, reason, url }: Problem): string {
+  const where = url && !reason.includes(url) ? ` (${url})` : '';
+  return `${reason}${where}. ${remedyFor(code)}`;
+}
+
+function isKnown(code: ErrorCode): code is KnownErrorCode {
+  return Object.hasOwn(REMEDIES, code);
+}

@@ -1,0 +1,86 @@
+import type { Engine, Receiver } from './engine.js';
+import { PeerSocketsEventTarget } from './event-target.js';
+import { PeerEvent } from './events.js';
+import type { PeerSocketsErrorEvent } from './events.js';
+import { Kind } from './seam.js';
+import type { PeerEvents as Glue } from './wasm/glue.js';
+
+/** The events of {@link PeerEvents}. */
+export interface PeerEventsEventMap {
+  /** A peer is here: it came, or was here when `watch()` was called. */
+  join: PeerEvent;
+  /** A peer left: once for each `join`. */
+  leave: PeerEvent;
+  /** These events could not be watched. With no listener here it goes on to the `PeerSockets`. */
+  error: PeerSocketsErrorEvent;
+}
+
+/** The peers of the drive as they come and go, made by {@link PeerSockets.watch}. */
+export class PeerEvents extends PeerSocketsEventTarget<PeerEventsEventMap> {
+  readonly #engine: Engine;
+  readonly #peers = new Set<number>();
+  #rust: Glue | undefined;
+  #isClosed = false;
+
+  private constructor(engine: Engine) {
+    super();
+    this.#engine = engine;
+    // In Beaker the method could be taken off the object.
+    this.close = this.close.bind(this);
+  }
+
+  /** @internal */
+  static watch(engine: Engine): PeerEvents {
+    const peerEvents = new PeerEvents(engine);
+    engine.call({
+      run: (rust) => {
+        peerEvents.#rust = rust.watch();
+        engine.connect(peerEvents.#rust.handle, peerEvents.#receiver());
+      },
+    });
+    return peerEvents;
+  }
+
+  /** The ids of the peers that are here now, in the order of their `join` events; empty after {@link PeerEvents.close}. */
+  get peers(): number[] {
+    return [...this.#peers];
+  }
+
+  /** Ends this object: no event comes any more. Peers stay connected. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#peers.clear();
+    this.#engine.call({
+      run: () => {
+        if (!this.#rust) return;
+        this.#engine.disconnect(this.#rust.handle);
+        this.#rust.close();
+        this.#rust = undefined;
+      },
+    });
+  }
+
+  #join(peerId: number): void {
+    this.#peers.add(peerId);
+    this.dispatchEvent(new PeerEvent('join', peerId));
+  }
+
+  #leave(peerId: number): void {
+    this.#peers.delete(peerId);
+    this.dispatchEvent(new PeerEvent('leave', peerId));
+  }
+
+  #receiver(): Receiver {
+    return {
+      target: this,
+      receive: (kind, peerId) => {
+        if (kind === Kind.join) this.#join(peerId);
+        else if (kind === Kind.leave) this.#leave(peerId);
+      },
+      abandon: () => {
+        for (const peerId of this.#peers) this.#leave(peerId);
+      },
+    };
+  }
+}

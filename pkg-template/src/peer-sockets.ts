@@ -1,0 +1,129 @@
+import { Engine } from './engine.js';
+import { Warnings } from './errors.js';
+import type { Problem } from './errors.js';
+import { PeerSocketsEventTarget, isHeard } from './event-target.js';
+import { PeerSocketsErrorEvent, StateEvent } from './events.js';
+import { followPage } from './lifecycle.js';
+import type { WasmSource } from './load.js';
+import { PeerEvents } from './peer-events.js';
+import type { State, Stats } from './stats.js';
+import { toText } from './text.js';
+import { Topic } from './topic.js';
+
+/** What a {@link PeerSockets} is made of. Everything has a default; a mistake is reported by an `error` event, not thrown. */
+export interface PeerSocketsOptions {
+  /**
+   * The drive whose visitors meet: `hyper://` and 64 hex digits or 52 z-base-32 letters; path, version and query are ignored.
+   *
+   * Default: the page's `<meta name="hyperdrive" content="hyper://...">`, else its address if that is a `hyper:` one, else a drive
+   * derived from the page's origin. The derived drive is public: anyone can compute it and take part.
+   */
+  drive?: string;
+  /**
+   * The relays to meet at, 3 at most: `ws:`, `wss:`, `http:` or `https:` URLs, absolute or relative to the page; a string may hold
+   * several, with spaces or commas between.
+   *
+   * Default: the page's `<meta name="peersockets-relay" content="wss://...">` (one tag or several), else `/relay` on the page's own server.
+   */
+  relays?: string | string[];
+  /** Where the WebAssembly comes from; by default `peersockets.wasm` beside this package's modules. Loaded once for all. */
+  wasm?: WasmSource;
+}
+
+/** The events of a {@link PeerSockets}. */
+export interface PeerSocketsEventMap {
+  /** Something went wrong and no {@link Topic} took it. With no listener here it is one `console.warn` for each code. */
+  error: PeerSocketsErrorEvent;
+  /** {@link PeerSockets.state} changed. */
+  state: StateEvent;
+}
+
+/**
+ * Beaker's `beaker.peersockets`: messages between the devices that have the same drive open, end-to-end encrypted.
+ *
+ * It starts to load and to connect when it is made. {@link PeerSockets.join}, {@link PeerSockets.watch} and {@link Topic.send} may be called at once.
+ */
+export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
+  readonly #engine: Engine;
+  readonly #page = new AbortController();
+  readonly #warnings = new Warnings();
+  #state: State = 'loading';
+
+  /**
+   * Makes one, apart from any that is installed: to its peers it is a device of its own. It never throws.
+   *
+   * @param options - drive, relays and WebAssembly, where the defaults don't fit
+   */
+  constructor(options: PeerSocketsOptions = {}) {
+    super();
+    // In Beaker the methods could be taken off the object.
+    this.join = this.join.bind(this);
+    this.watch = this.watch.bind(this);
+    this.#engine = new Engine(options, {
+      onProblem: (problem, target) => this.#report(problem, target),
+      onState: (state) => this.#become(state),
+    });
+    followPage(this.#engine, this.#page.signal);
+  }
+
+  /**
+   * Joins a topic. Returns at once and never throws; what is wrong comes as an `error` event of the returned {@link Topic}: `bad-topic`,
+   * `topic-too-long` (over 255 bytes of UTF-8), `too-many-topics` (over 128), `too-many-handles`.
+   *
+   * @param topic - its name; anything but a string is turned into one by `String()`
+   */
+  join(topic: string): Topic {
+    const name = toText(topic);
+    if (name !== undefined) return Topic.join(this.#engine, name);
+    return Topic.refuse(this.#engine, { code: 'bad-topic', reason: 'join() was given a value that can not be turned into a string' });
+  }
+
+  /** Watches peers come and go. Returns at once; a `join` event for each peer that is here already follows. */
+  watch(): PeerEvents {
+    return PeerEvents.watch(this.#engine);
+  }
+
+  /** Where it stands; a `state` event tells of each change. */
+  get state(): State {
+    return this.#state;
+  }
+
+  /**
+   * Resolves when the WebAssembly is loaded and has all calls made before; there may be no relay and no peer yet. Rejects with a
+   * {@link PeerSocketsError}, `code` `wasm-load-failed`, `wasm-blocked-by-csp` or `crashed`.
+   */
+  get ready(): Promise<void> {
+    return this.#engine.opened;
+  }
+
+  /** What is known about relays, peers and traffic, as of now. */
+  stats(): Stats {
+    let stats: Partial<Stats> = {};
+    this.#engine.callIfOpen((rust) => {
+      stats = rust.stats() as Stats;
+    });
+    return { driveDiscoveryKey: '', deviceKey: '', relays: [], peers: [], ...stats, state: this.#state };
+  }
+
+  /** Leaves for good: says goodbye to every peer, ends every {@link Topic} and {@link PeerEvents}, and closes the connections. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#page.abort();
+    this.#engine.close();
+    this.#state = 'closed';
+    queueMicrotask(() => this.dispatchEvent(new StateEvent('closed')));
+  }
+
+  #become(state: State): void {
+    if (state === this.#state || this.#state === 'closed') return;
+    this.#state = state;
+    this.dispatchEvent(new StateEvent(state));
+  }
+
+  /** First to what it is about, then here, then to the console. */
+  #report(problem: Problem, target?: EventTarget): void {
+    const event = new PeerSocketsErrorEvent(problem);
+    if (target && isHeard(target, event)) return;
+    if (!isHeard(this, event)) this.#warnings.warn(problem);
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Where a {@link PeerSockets} stands.
+ *
+ * - `loading`: the WebAssembly or the page's head is not there yet
+ * - `connecting`: no relay has been reached so far
+ * - `ready`: in the drive's room on at least one relay
+ * - `offline`: every relay is out of reach; each is tried again, at once when the browser comes back online
+ * - `closed`: by `close()`, for good
+ * - `failed`: the WebAssembly could not be loaded, or it crashed; an `error` event says why
+ */
+export type State = 'loading' | 'connecting' | 'ready' | 'offline' | 'closed' | 'failed';
+
+/** A snapshot of a {@link PeerSockets}. While it loads, and after it failed, the keys are `''` and the lists empty. */
+export interface Stats {
+  /** As {@link PeerSockets.state}. */
+  state: State;
+  /** The drive's discovery key, 64 hex digits. Public, unlike the drive key. */
+  driveDiscoveryKey: string;
+  /** This device's public key, 64 hex digits: new for each page session, shown to peers only. */
+  deviceKey: string;
+  /** The relays in use, at most 3. */
+  relays: RelayStats[];
+  /** The peers that are here now. */
+  peers: PeerStats[];
+}
+
+/** One relay of {@link Stats}. */
+export interface RelayStats {
+  /** Its absolute `ws:` or `wss:` URL. */
+  url: string;
+  /** `waiting`: it could not be reached and is tried again later. */
+  state: 'connecting' | 'joined' | 'waiting';
+  /** How many other devices it links this one to, proved or not. */
+  members: number;
+}
+
+/** One peer of {@link Stats}. */
+export interface PeerStats {
+  /** Its id, as in `join` and `message`. */
+  peerId: number;
+  /** Its device's public key, 64 hex digits. */
+  publicKey: string;
+  /** How its messages travel. */
+  path: 'relay';
+  /** The URL of the relay they travel through. */
+  relay: string;
+  /** Messages received from it. */
+  messagesIn: number;
+  /** Messages sent to it. */
+  messagesOut: number;
+  /** Bytes of the messages received. */
+  bytesIn: number;
+  /** Bytes of the messages sent. */
+  bytesOut: number;
+  /** Bytes that wait to be sent to it. */
+  queuedBytes: number;
+}

@@ -1,0 +1,23 @@
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+//! The relay of beaker-peersockets: a blind pipe between pages that share a drive.
+//!
+//! The way of a frame: [`server`] takes a connection in if [`admission`] lets it, [`upgrade`] makes it a WebSocket, its
+//! [`connection`] reads frames and passes them to the [`rooms`], which put them into the [`mailbox`] of their receiver,
+//! whose own connection writes them.
+
+pub mod address;
+pub mod admission;
+pub mod bucket;
+pub mod connection;
+pub mod limits;
+pub mod mailbox;
+pub mod metrics;
+pub mod options;
+pub mod refusal;
+pub mod relay;
+pub mod rooms;
+pub mod routes;
+pub mod server;
+pub mod traffic;
+pub mod upgrade;

@@ -1,0 +1,99 @@
+//! Every limit of the relay: an option each, with its default and its reason.
+//!
+//! The longest WebSocket message is part of the protocol and no option: [`peersockets_core::limits::RELAY_MESSAGE`].
+
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::{RangedU64ValueParser, TypedValueParser};
+use peersockets_core::limits;
+
+/// Bytes of small frames (LEFT, DIALED, HUNGUP) that a full queue still takes: they can't wait for a slow reader.
+pub const CONTROL_RESERVE: usize = 64 * 1024;
+/// Read buffer of one socket. It is the largest part of what an idle connection costs.
+pub const READ_BUFFER: usize = 4 * 1024;
+/// Bytes that a socket gathers before it writes; several small frames share one system call.
+pub const WRITE_BUFFER: usize = 16 * 1024;
+/// Longest head of an HTTP request, in bytes.
+pub const HTTP_HEAD: usize = 16 * 1024;
+/// Time for a client to send the head of an HTTP request, and for an idle HTTP connection to send the next.
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(10);
+/// Connections beyond those of `--connections`, so that pages, `/health` and refusals get through at a full relay.
+pub const HTTP_RESERVE: usize = 256;
+/// The same for one address.
+pub const HTTP_RESERVE_PER_ADDRESS: usize = 64;
+/// Addresses that are remembered at once; those with no connection and a full allowance are forgotten first.
+pub const ADDRESSES: usize = 16_384;
+/// Time for a refused client to read why and to close.
+pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
+/// Frames of one socket that are passed on before their receivers are woken and others get their turn.
+pub const BATCH: usize = 64;
+
+/// The limits that the operator can set.
+#[derive(Args, Clone, Debug, PartialEq)]
+#[command(next_help_heading = "Limits")]
+#[non_exhaustive]
+pub struct Limits {
+    /// Members of one room. A client that comes later is refused with `room-full`.
+    #[arg(long, value_name = "COUNT", default_value_t = limits::ROOM, value_parser = count(2, limits::ROOM))]
+    pub room_members: usize,
+
+    /// Members of one room that have the same address, else `address-room-full`. An IPv6 address counts by its /64.
+    #[arg(long, value_name = "COUNT", default_value_t = limits::ROOM_PER_ADDRESS, value_parser = count(1, limits::ROOM))]
+    pub room_members_per_address: usize,
+
+    /// WebSockets open at once, else `too-many-connections`. 256 further connections are kept for HTTP.
+    #[arg(long, value_name = "COUNT", default_value_t = 5_000, value_parser = count(1, 1_000_000))]
+    pub connections: usize,
+
+    /// WebSockets open at once from one address, else `too-many-from-address`.
+    #[arg(long, value_name = "COUNT", default_value_t = 1_024, value_parser = count(1, 1_000_000))]
+    pub connections_per_address: usize,
+
+    /// New WebSockets that one address may open at a stroke, else `too-fast`.
+    #[arg(long, value_name = "COUNT", default_value_t = 60, value_parser = count(1, 1_000_000))]
+    pub new_connections_burst: usize,
+
+    /// New WebSockets per second that one address may open after its burst.
+    #[arg(long, value_name = "COUNT", default_value_t = 10, value_parser = count(1, 1_000_000))]
+    pub new_connections_per_second: usize,
+
+    /// Time for a new WebSocket to join a room, else `join-timeout`.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub join_timeout: Duration,
+
+    /// Pause between WebSocket pings to a client, each ± 20 %, so that clients are not pinged in step.
+    #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub ping_interval: Duration,
+
+    /// Silence after which a client is taken for dead. A client answers pings, so this is about three of them.
+    #[arg(long, value_name = "SECONDS", default_value = "45", value_parser = seconds)]
+    pub dead_after: Duration,
+
+    /// Time that bytes for a client may wait without any being taken by it, else `slow-reader`.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub write_timeout: Duration,
+
+    /// Bytes per second taken from one client after its burst. A faster one is not closed: it is read more slowly.
+    #[arg(long, value_name = "BYTES", default_value_t = 8 * 1024 * 1024, value_parser = count(1_024, 1 << 40))]
+    pub client_rate: usize,
+
+    /// Bytes that one client may send at a stroke.
+    #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024, value_parser = count(1_024, 1 << 40))]
+    pub client_burst: usize,
+
+    /// Bytes that wait for one client. While they do, whoever sends it more is not read: nothing is lost.
+    #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024, value_parser = count(4_096, 1 << 30))]
+    pub queue: usize,
+}
+
+fn count(least: usize, most: usize) -> impl TypedValueParser<Value = usize> {
+    RangedU64ValueParser::<u64>::new().range(least as u64..=most as u64).map(|number| number as usize)
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse().map(Duration::try_from_secs_f64) {
+        Ok(Ok(time)) if (Duration::from_millis(1)..=Duration::from_secs(86_400)).contains(&time) => Ok(time),
+        _ => Err("expected a number of seconds from 0.001 to 86400".to_owned()),
+    }
+}

@@ -1,0 +1,282 @@
+//! The bounded queue of frames that wait for one client.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use peersockets_core::rendezvous::FromRelay;
+use tokio::sync::Notify;
+
+use crate::limits::CONTROL_RESERVE;
+
+/// Bytes before each frame in the queue: its length.
+const PREFIX: usize = 4;
+/// Largest room that is made at once for the frames of the next batch.
+const LARGEST_HINT: usize = 64 * 1024;
+
+/// The queue of one client. Rooms put frames in, the client's connection takes them out and writes them.
+///
+/// It holds at most `capacity` bytes, one frame and [`CONTROL_RESERVE`]. Bytes count until they are written to the
+/// socket. Frames are copied into one buffer: a queue of small frames costs no more than one of large frames.
+#[derive(Debug)]
+pub struct Mailbox {
+    capacity: usize,
+    state: Mutex<State>,
+    /// The connection has something to take.
+    filled: Notify,
+    /// Senders that waited may try again.
+    drained: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Frames, each behind its length.
+    queue: Vec<u8>,
+    /// Bytes in `queue`, and those that were taken but are not written yet.
+    pending: usize,
+    /// Length of the last batch, so that the next one needs one allocation.
+    hint: usize,
+    someone_waits: bool,
+    overflowed: bool,
+    closed: bool,
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Posted {
+    /// It is in the queue; [`Mailbox::wake`] sends it off.
+    Queued,
+    /// The queue is full: wait for [`Mailbox::room`].
+    Full,
+    /// The client is gone.
+    Closed,
+}
+
+/// The client left so much unread that not even a small frame fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overflow;
+
+impl Mailbox {
+    /// An empty mailbox that holds `capacity` bytes.
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, state: Mutex::default(), filled: Notify::new(), drained: Notify::new() }
+    }
+
+    /// Puts a frame in, if there is room. A frame may go beyond the capacity, so that large ones don't starve.
+    pub fn post(&self, frame: &FromRelay<'_>) -> Posted {
+        let mut state = self.state();
+        if state.closed {
+            Posted::Closed
+        } else if state.pending >= self.capacity {
+            Posted::Full
+        } else {
+            state.append(frame);
+            Posted::Queued
+        }
+    }
+
+    /// Puts a small frame in that can't wait. When the reserve is used up too, the client is closed as a slow reader.
+    pub fn post_now(&self, frame: &FromRelay<'_>) {
+        let mut state = self.state();
+        if state.closed || state.overflowed {
+            return;
+        }
+        if state.pending >= self.capacity.saturating_add(CONTROL_RESERVE) {
+            state.overflowed = true;
+        } else {
+            state.append(frame);
+        }
+        drop(state);
+        self.wake();
+    }
+
+    /// Tells the connection that there is something to take.
+    pub fn wake(&self) {
+        self.filled.notify_one();
+    }
+
+    /// Whether [`Mailbox::post`] would find no room.
+    pub fn is_full(&self) -> bool {
+        let state = self.state();
+        !state.closed && state.pending >= self.capacity
+    }
+
+    /// Waits until [`Mailbox::post`] is worth a try.
+    pub async fn room(&self) {
+        loop {
+            let drained = self.drained.notified();
+            let mut drained = std::pin::pin!(drained);
+            drained.as_mut().enable();
+            {
+                let mut state = self.state();
+                if state.closed || state.pending < self.capacity {
+                    return;
+                }
+                state.someone_waits = true;
+            }
+            drained.await;
+        }
+    }
+
+    /// Waits for frames and takes all there are. The connection calls [`Mailbox::written`] as they are written.
+    pub async fn take(&self) -> Result<Frames, Overflow> {
+        loop {
+            {
+                let mut state = self.state();
+                if state.overflowed {
+                    return Err(Overflow);
+                }
+                if !state.queue.is_empty() {
+                    let taken = std::mem::take(&mut state.queue);
+                    state.hint = taken.len().min(LARGEST_HINT);
+                    return Ok(Frames(taken.into()));
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+
+    /// Bytes of [`Frames`] are on their way and no longer count. Wakes senders once half the capacity is free.
+    pub fn written(&self, bytes: usize) {
+        let mut state = self.state();
+        state.pending = state.pending.saturating_sub(bytes);
+        if state.someone_waits && state.pending <= self.capacity / 2 {
+            state.someone_waits = false;
+            drop(state);
+            self.drained.notify_waiters();
+        }
+    }
+
+    /// Nothing is queued any more, nobody waits any more. Returns the frames that are left, unless some before them were
+    /// taken and not written: no client gets frames with a gap between them.
+    pub fn close(&self) -> Frames {
+        let mut state = self.state();
+        let State { queue, pending, .. } = std::mem::replace(&mut *state, State { closed: true, ..State::default() });
+        drop(state);
+        self.drained.notify_waiters();
+        Frames(if queue.len() == pending { queue.into() } else { Bytes::new() })
+    }
+
+    /// Bytes that wait for the client.
+    pub fn pending(&self) -> usize {
+        self.state().pending
+    }
+
+    /// The state. No code panics while it holds the lock, and a poisoned one would be as good as any.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn append(&mut self, frame: &FromRelay<'_>) {
+        if self.queue.capacity() == 0 {
+            self.queue.reserve(self.hint);
+        }
+        let start = self.queue.len();
+        self.queue.extend_from_slice(&[0; PREFIX]);
+        frame.encode(&mut self.queue);
+        let length = self.queue.len() - start - PREFIX;
+        self.queue[start..start + PREFIX].copy_from_slice(&(length as u32).to_le_bytes());
+        self.pending += PREFIX + length;
+    }
+}
+
+/// Frames taken from a mailbox, in order. They share one buffer.
+#[derive(Debug, Default)]
+pub struct Frames(Bytes);
+
+impl Frames {
+    /// Bytes by which `frame` counts in [`Mailbox::written`].
+    pub fn cost(frame: &Bytes) -> usize {
+        PREFIX + frame.len()
+    }
+}
+
+impl Iterator for Frames {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        let prefix = self.0.first_chunk::<PREFIX>()?;
+        let end = PREFIX + u32::from_le_bytes(*prefix) as usize;
+        let mut frame = self.0.split_to(end.min(self.0.len()));
+        Some(frame.split_off(PREFIX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use peersockets_core::rendezvous::Line;
+
+    use super::*;
+
+    const LINE: Line = Line { member: 1, circuit: 1 };
+
+    fn decoded(frames: Frames) -> Vec<Vec<u8>> {
+        frames.map(|frame| frame.to_vec()).collect()
+    }
+
+    #[tokio::test]
+    async fn frames_come_out_whole_and_in_order() {
+        let mailbox = Mailbox::new(4_096);
+        mailbox.post_now(&FromRelay::Left(7));
+        assert_eq!(mailbox.post(&FromRelay::Data(LINE, b"abc")), Posted::Queued);
+        let frames = mailbox.take().await.expect("frames");
+        assert_eq!(decoded(frames), [vec![5, 7], vec![3, 1, 1, b'a', b'b', b'c']]);
+    }
+
+    #[tokio::test]
+    async fn taken_bytes_count_until_they_are_written() {
+        let mailbox = Mailbox::new(100);
+        while mailbox.post(&FromRelay::Data(LINE, &[0; 10])) == Posted::Queued {}
+        let mut frames = mailbox.take().await.expect("frames");
+        assert_eq!(mailbox.post(&FromRelay::Data(LINE, b"x")), Posted::Full);
+        assert!(mailbox.room().now_or_never().is_none(), "there is no room yet");
+
+        frames.by_ref().for_each(|frame| mailbox.written(Frames::cost(&frame)));
+        assert_eq!(mailbox.pending(), 0);
+        mailbox.room().await;
+    }
+
+    #[tokio::test]
+    async fn waiting_senders_go_on_when_half_is_written_or_the_client_is_gone() {
+        let mailbox = Mailbox::new(100);
+        while mailbox.post(&FromRelay::Data(LINE, &[0; 10])) == Posted::Queued {}
+        let mut waiting = std::pin::pin!(mailbox.room());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        mailbox.written(20);
+        assert!(waiting.as_mut().now_or_never().is_none(), "a little room wakes nobody");
+        mailbox.written(50);
+        waiting.await;
+
+        while mailbox.post(&FromRelay::Data(LINE, &[0; 10])) == Posted::Queued {}
+        let mut waiting = std::pin::pin!(mailbox.room());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert_eq!(mailbox.close().count(), 0, "there would be a gap before them");
+        waiting.await;
+        assert_eq!(mailbox.post(&FromRelay::Left(1)), Posted::Closed);
+    }
+
+    #[tokio::test]
+    async fn what_is_left_at_the_end_can_still_be_written() {
+        let mailbox = Mailbox::new(100);
+        mailbox.post_now(&FromRelay::Left(1));
+        mailbox.take().await.expect("frames").for_each(|frame| mailbox.written(Frames::cost(&frame)));
+        mailbox.post_now(&FromRelay::Left(2));
+        assert_eq!(decoded(mailbox.close()), [[5, 2]]);
+        assert_eq!(decoded(mailbox.close()), [[0; 0]; 0]);
+    }
+
+    #[tokio::test]
+    async fn small_frames_overflow_only_beyond_their_reserve() {
+        let mailbox = Mailbox::new(100);
+        let frames = (100 + CONTROL_RESERVE).div_ceil(PREFIX + 2);
+        (0..frames).for_each(|_| mailbox.post_now(&FromRelay::Left(1)));
+        let full = mailbox.pending();
+        assert!(mailbox.take().await.is_ok());
+        mailbox.post_now(&FromRelay::Left(1));
+        assert_eq!(mailbox.pending(), full);
+        assert_eq!(mailbox.take().await.err(), Some(Overflow));
+    }
+}

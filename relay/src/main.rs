@@ -1,0 +1,83 @@
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+//! The program `peersockets-relay`.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use peersockets_relay::limits::HTTP_RESERVE;
+use peersockets_relay::options::Options;
+use peersockets_relay::server::{Server, StartError};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// File descriptors for anything but connections.
+const SPARE_FILES: u64 = 64;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    start_log(&options);
+    allow_files(&options);
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "peersockets-relay: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(options: &Options) -> Result<(), Failure> {
+    // Before anyone can know the port, so that no signal is missed.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let server = Server::bind(options).await?;
+    let address = server.address()?;
+    // Whoever started us may not care to listen.
+    let _ = writeln!(io::stdout(), "listening on http://{address}").and_then(|()| io::stdout().flush());
+    server
+        .run(async {
+            tokio::select! {
+                _ = terminate.recv() => info!("SIGTERM: shutting down"),
+                _ = interrupt.recv() => info!("SIGINT: shutting down"),
+            }
+        })
+        .await;
+    Ok(())
+}
+
+/// Logs our own events only: those of the libraries may hold what clients sent.
+fn start_log(options: &Options) {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false);
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(Targets::new().with_target("peersockets_relay", options.log))
+        .init();
+}
+
+/// Raises the system's limit of open files to what the limits of connections need.
+fn allow_files(options: &Options) {
+    let needed = options.limits.connections as u64 + HTTP_RESERVE as u64 + SPARE_FILES;
+    match rlimit::increase_nofile_limit(needed) {
+        Ok(files) if files >= needed => {}
+        Ok(files) => warn!("the system allows {files} open files, --connections needs {needed}"),
+        Err(error) => warn!(%error, "cannot raise the limit of open files"),
+    }
+}
+
+/// Why the program fails.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the system refused: {0}")]
+    System(#[from] io::Error),
+}

@@ -1,0 +1,118 @@
+//! What `/metrics` shows.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+
+use crate::refusal::Refusal;
+use crate::rooms::Census;
+
+/// The content type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Counters of one relay. None has a label that names a room, a member or an address.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// DATA frames passed on.
+    pub frames: Counter,
+    /// Bytes of DATA passed on.
+    pub bytes: Counter,
+    /// DATA and HANGUP frames on circuits that were not open any more.
+    pub stray_frames: Counter,
+    /// WebSockets taken in.
+    pub sockets_opened: Counter,
+    /// Times that a client was not read because the queue of its receiver was full.
+    pub waits_for_receiver: Counter,
+    /// Times that a client was not read because it had used up its rate.
+    pub waits_for_rate: Counter,
+    refusals: Family<RefusalLabels, Counter>,
+    connections: Gauge,
+    rooms: Gauge,
+    members: Gauge,
+    circuits: Gauge,
+    queued: Gauge,
+    fullest_queue: Gauge<f64, AtomicU64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    code: &'static str,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("peersockets_relay"),
+            frames: Counter::default(),
+            bytes: Counter::default(),
+            stray_frames: Counter::default(),
+            sockets_opened: Counter::default(),
+            waits_for_receiver: Counter::default(),
+            waits_for_rate: Counter::default(),
+            refusals: Family::default(),
+            connections: Gauge::default(),
+            rooms: Gauge::default(),
+            members: Gauge::default(),
+            circuits: Gauge::default(),
+            queued: Gauge::default(),
+            fullest_queue: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    /// Counts a refusal by its code.
+    pub fn refused(&self, refusal: &Refusal) {
+        self.refusals.get_or_create(&RefusalLabels { code: refusal.code() }).inc();
+    }
+
+    /// All metrics as OpenMetrics text.
+    pub fn render(&self, connections: usize, census: Census, queue_capacity: usize) -> String {
+        self.connections.set(connections as i64);
+        self.rooms.set(census.rooms as i64);
+        self.members.set(census.members as i64);
+        self.circuits.set(census.circuits as i64);
+        self.queued.set(census.queued as i64);
+        self.fullest_queue.set(census.fullest_queue as f64 / queue_capacity as f64);
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("connections", "WebSockets that are open", self.connections.clone());
+        registry.register("connections_opened", "WebSockets taken in", self.sockets_opened.clone());
+        registry.register("rooms", "Rooms with a member", self.rooms.clone());
+        registry.register("members", "Members of all rooms", self.members.clone());
+        registry.register("circuits", "Circuits between members", self.circuits.clone());
+        registry.register("frames", "DATA frames passed on", self.frames.clone());
+        registry.register_with_unit("data", "Bytes of DATA passed on", Unit::Bytes, self.bytes.clone());
+        registry.register("stray_frames", "Frames on circuits that were not open any more", self.stray_frames.clone());
+        registry.register("refusals", "Sockets closed by the relay, by code", self.refusals.clone());
+        registry.register_with_unit("queued", "Bytes that wait for clients", Unit::Bytes, self.queued.clone());
+        registry.register(
+            "fullest_queue_ratio",
+            "Bytes that wait for the slowest client, as a part of its queue",
+            self.fullest_queue.clone(),
+        );
+        registry.register(
+            "waits_for_receiver",
+            "Times that a client was not read because the queue of its receiver was full",
+            self.waits_for_receiver.clone(),
+        );
+        registry.register(
+            "waits_for_rate",
+            "Times that a client was not read because it had used up its rate",
+            self.waits_for_rate.clone(),
+        );
+    }
+}

@@ -1,0 +1,293 @@
+//! Rooms of one process.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Member};
+
+use super::{Census, RoomId, Rooms};
+use crate::address::ClientAddress;
+use crate::limits::Limits;
+use crate::mailbox::{Mailbox, Posted};
+use crate::metrics::Metrics;
+use crate::refusal::Refusal;
+
+/// Rooms whose members are all connected to this process.
+///
+/// Locks are taken in this order: `rooms`, a room's `guests`, a guest's `circuits`, a mailbox. None is held across an await.
+#[derive(Debug)]
+pub struct LocalRooms {
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    rooms: Arc<Mutex<HashMap<RoomId, Arc<Room>>>>,
+    /// Shared by all rooms, so that a room that emptied and filled again does not use a number twice.
+    next_member: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Room {
+    id: RoomId,
+    guests: Mutex<BTreeMap<Member, Arc<Guest>>>,
+}
+
+/// A member, as the others of its room see it.
+#[derive(Debug)]
+struct Guest {
+    member: Member,
+    address: ClientAddress,
+    mailbox: Arc<Mailbox>,
+    /// The open circuit with each other member. Both ends have it.
+    circuits: Mutex<HashMap<Member, OpenCircuit>>,
+}
+
+#[derive(Debug)]
+struct OpenCircuit {
+    circuit: Circuit,
+    other: Arc<Guest>,
+}
+
+/// A member's place. Dropping it leaves the room.
+#[derive(Debug)]
+pub struct Seat {
+    metrics: Arc<Metrics>,
+    rooms: Arc<Mutex<HashMap<RoomId, Arc<Room>>>>,
+    room: Arc<Room>,
+    guest: Arc<Guest>,
+    /// The last circuit number used towards each member that was dialled. They were all present at the join.
+    dialled: HashMap<Member, Circuit>,
+    unflushed: Unflushed,
+}
+
+/// What happened since the last flush.
+#[derive(Debug, Default)]
+struct Unflushed {
+    receivers: Vec<Arc<Guest>>,
+    frames: u64,
+    bytes: u64,
+    stray_frames: u64,
+}
+
+impl LocalRooms {
+    /// No rooms yet.
+    pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
+        Self { limits, metrics, rooms: Arc::default(), next_member: AtomicU64::new(1) }
+    }
+
+    fn check_room(&self, guests: &BTreeMap<Member, Arc<Guest>>, address: ClientAddress) -> Result<(), Refusal> {
+        let Limits { room_members, room_members_per_address, .. } = self.limits;
+        if guests.len() >= room_members {
+            return Err(Refusal::RoomFull(room_members));
+        }
+        if guests.values().filter(|guest| guest.address == address).count() >= room_members_per_address {
+            return Err(Refusal::AddressRoomFull(room_members_per_address));
+        }
+        Ok(())
+    }
+
+    /// Waits until `receiver` takes more, while what was sent before goes on.
+    async fn await_room(&self, seat: &mut Seat, receiver: &Guest) {
+        if receiver.mailbox.is_full() {
+            self.metrics.waits_for_receiver.inc();
+            seat.flush();
+            receiver.mailbox.room().await;
+        }
+    }
+
+    /// Answers a DIAL to a member that is gone.
+    async fn tell_gone(&self, seat: &mut Seat, line: Line) {
+        let caller = seat.guest.clone();
+        self.await_room(seat, &caller).await;
+        caller.mailbox.post_now(&FromRelay::HungUp(line, HangupReason::Gone));
+    }
+}
+
+impl Rooms for LocalRooms {
+    type Seat = Seat;
+
+    async fn join(&self, id: RoomId, address: ClientAddress, mailbox: Arc<Mailbox>) -> Result<Seat, Refusal> {
+        let mut rooms = lock(&self.rooms);
+        let entry = rooms.entry(id);
+        let room = match &entry {
+            Entry::Occupied(present) => present.get().clone(),
+            Entry::Vacant(_) => Arc::new(Room { id, guests: Mutex::default() }),
+        };
+        let mut guests = lock(&room.guests);
+        self.check_room(&guests, address)?;
+
+        let member = self.next_member.fetch_add(1, Relaxed);
+        mailbox.post_now(&FromRelay::Welcome { member, present: guests.keys().copied().collect() });
+        let guest = Arc::new(Guest { member, address, mailbox, circuits: Mutex::default() });
+        guests.insert(member, guest.clone());
+        drop(guests);
+        entry.or_insert_with(|| room.clone());
+        Ok(Seat {
+            metrics: self.metrics.clone(),
+            rooms: self.rooms.clone(),
+            room,
+            guest,
+            dialled: HashMap::new(),
+            unflushed: Unflushed::default(),
+        })
+    }
+
+    async fn dial(&self, seat: &mut Seat, line: Line) -> Result<(), Refusal> {
+        if line.member >= seat.guest.member {
+            return Err(Refusal::OutOfTurn("it dialled a member that did not come before it"));
+        }
+        let Some(other) = seat.present(line.member) else {
+            self.tell_gone(seat, line).await;
+            return Ok(());
+        };
+        if seat.dialled.get(&line.member).is_some_and(|last| *last >= line.circuit) {
+            return Err(Refusal::OutOfTurn("it used a circuit number again"));
+        }
+        self.await_room(seat, &other).await;
+        if !seat.open(line) {
+            self.tell_gone(seat, line).await;
+        }
+        Ok(())
+    }
+
+    async fn data(&self, seat: &mut Seat, line: Line, bytes: &[u8]) {
+        loop {
+            match seat.post_data(line, bytes) {
+                None => return,
+                Some(receiver) => self.await_room(seat, &receiver).await,
+            }
+        }
+    }
+
+    async fn hangup(&self, seat: &mut Seat, line: Line, reason: HangupReason) {
+        let Some(other) = seat.close(line) else {
+            seat.unflushed.stray_frames += 1;
+            return;
+        };
+        self.await_room(seat, &other).await;
+        other.mailbox.post_now(&FromRelay::HungUp(Line { member: seat.guest.member, ..line }, reason));
+    }
+
+    async fn flush(&self, seat: &mut Seat) {
+        seat.flush();
+    }
+
+    async fn leave(&self, seat: Seat) {
+        drop(seat);
+    }
+
+    fn census(&self) -> Census {
+        let rooms: Vec<Arc<Room>> = lock(&self.rooms).values().cloned().collect();
+        let mut census = Census { rooms: rooms.len(), ..Census::default() };
+        for guest in rooms.iter().flat_map(|room| lock(&room.guests).values().cloned().collect::<Vec<_>>()) {
+            let pending = guest.mailbox.pending();
+            census.members += 1;
+            census.circuits += lock(&guest.circuits).len();
+            census.queued += pending;
+            census.fullest_queue = census.fullest_queue.max(pending);
+        }
+        // Both ends were counted.
+        census.circuits /= 2;
+        census
+    }
+}
+
+impl Seat {
+    fn present(&self, member: Member) -> Option<Arc<Guest>> {
+        lock(&self.room.guests).get(&member).cloned()
+    }
+
+    /// Opens a circuit, in place of an older one with that member. `false`: the member is gone.
+    fn open(&mut self, line: Line) -> bool {
+        let guests = lock(&self.room.guests);
+        let Some(other) = guests.get(&line.member) else { return false };
+        let member = self.guest.member;
+        self.dialled.insert(line.member, line.circuit);
+        let ours = OpenCircuit { circuit: line.circuit, other: other.clone() };
+        let theirs = OpenCircuit { circuit: line.circuit, other: self.guest.clone() };
+        lock(&self.guest.circuits).insert(line.member, ours);
+        lock(&other.circuits).insert(member, theirs);
+        other.mailbox.post_now(&FromRelay::Dialed(Line { member, ..line }));
+        true
+    }
+
+    /// Posts bytes to the other end of a circuit. Returns the receiver if its mailbox is full.
+    fn post_data(&mut self, line: Line, bytes: &[u8]) -> Option<Arc<Guest>> {
+        let circuits = lock(&self.guest.circuits);
+        let Some(open) = circuits.get(&line.member).filter(|open| open.circuit == line.circuit) else {
+            self.unflushed.stray_frames += 1;
+            return None;
+        };
+        match open.other.mailbox.post(&FromRelay::Data(Line { member: self.guest.member, ..line }, bytes)) {
+            Posted::Full => return Some(open.other.clone()),
+            Posted::Closed => self.unflushed.stray_frames += 1,
+            Posted::Queued => self.unflushed.add(&open.other, bytes.len()),
+        }
+        None
+    }
+
+    /// Closes a circuit at both ends and returns the other member, unless it was not open.
+    fn close(&self, line: Line) -> Option<Arc<Guest>> {
+        let other = take_circuit(&self.guest, line)?;
+        take_circuit(&other, Line { member: self.guest.member, ..line });
+        Some(other)
+    }
+
+    fn flush(&mut self) {
+        let Unflushed { receivers, frames, bytes, stray_frames } = &mut self.unflushed;
+        receivers.drain(..).for_each(|receiver| receiver.mailbox.wake());
+        self.metrics.frames.inc_by(std::mem::take(frames));
+        self.metrics.bytes.inc_by(std::mem::take(bytes));
+        self.metrics.stray_frames.inc_by(std::mem::take(stray_frames));
+    }
+}
+
+impl Unflushed {
+    fn add(&mut self, receiver: &Arc<Guest>, bytes: usize) {
+        self.frames += 1;
+        self.bytes += bytes as u64;
+        // To wake a receiver twice does no harm; to look through all of them would cost more.
+        if !self.receivers.last().is_some_and(|last| Arc::ptr_eq(last, receiver)) {
+            self.receivers.push(receiver.clone());
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.flush();
+        let member = self.guest.member;
+        let mut guests = lock(&self.room.guests);
+        guests.remove(&member);
+        for (number, other) in guests.iter() {
+            lock(&other.circuits).remove(&member);
+            // Later members were told of us by WELCOME, earlier ones by our DIAL.
+            if *number > member || self.dialled.contains_key(number) {
+                other.mailbox.post_now(&FromRelay::Left(member));
+            }
+        }
+        let is_empty = guests.is_empty();
+        drop(guests);
+        lock(&self.guest.circuits).clear();
+
+        if is_empty {
+            let mut rooms = lock(&self.rooms);
+            // Someone may have joined meanwhile.
+            if rooms.get(&self.room.id).is_some_and(|room| lock(&room.guests).is_empty()) {
+                rooms.remove(&self.room.id);
+            }
+        }
+    }
+}
+
+fn take_circuit(guest: &Guest, line: Line) -> Option<Arc<Guest>> {
+    match lock(&guest.circuits).entry(line.member) {
+        Entry::Occupied(open) if open.get().circuit == line.circuit => Some(open.remove().other),
+        _ => None,
+    }
+}
+
+/// No code panics while it holds one of these locks, and no invariant spans two of them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

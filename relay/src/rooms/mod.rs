@@ -1,0 +1,77 @@
+//! Rooms: who is present, and which circuits are open between them.
+
+mod local;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use peersockets_core::rendezvous::{HangupReason, Line};
+
+use crate::address::ClientAddress;
+use crate::mailbox::Mailbox;
+use crate::refusal::Refusal;
+
+pub use local::LocalRooms;
+
+/// Membership of rooms and routing of circuits (PROTOCOL.md §3).
+///
+/// A room may have members on several relays: nothing here assumes that one process knows all of a room, which is why
+/// everything that reaches other members is asynchronous. What is meant for a client goes into the [`Mailbox`] that it
+/// handed in on `join`. Frames of one client are passed in one at a time, in order.
+pub trait Rooms: Send + Sync + 'static {
+    /// A client's place in its room.
+    type Seat: Send;
+
+    /// Enters a room and posts WELCOME. Joins of one room are serialised: of two members exactly one is told of the other.
+    fn join(
+        &self,
+        room: RoomId,
+        address: ClientAddress,
+        mailbox: Arc<Mailbox>,
+    ) -> impl Future<Output = Result<Self::Seat, Refusal>> + Send;
+
+    /// Opens a circuit to a member that was there before.
+    fn dial(&self, seat: &mut Self::Seat, line: Line) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Passes bytes on. Waits while the receiver's mailbox is full.
+    fn data(&self, seat: &mut Self::Seat, line: Line, bytes: &[u8]) -> impl Future<Output = ()> + Send;
+
+    /// Ends a circuit.
+    fn hangup(&self, seat: &mut Self::Seat, line: Line, reason: HangupReason) -> impl Future<Output = ()> + Send;
+
+    /// Sends off what was passed in since the last call. Called before the client is waited for.
+    fn flush(&self, seat: &mut Self::Seat) -> impl Future<Output = ()> + Send;
+
+    /// Leaves the room: everyone who was told of this member is told, once. Dropping the seat does no less.
+    fn leave(&self, seat: Self::Seat) -> impl Future<Output = ()> + Send;
+
+    /// What there is at the moment on this relay.
+    fn census(&self) -> Census;
+}
+
+/// The rendezvous id of a room. It is shown by its first 8 hex digits only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RoomId(pub [u8; 32]);
+
+impl fmt::Debug for RoomId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, ..] = self.0;
+        write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}…")
+    }
+}
+
+/// Counts of everything present.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Rooms with a member.
+    pub rooms: usize,
+    /// Members of all rooms.
+    pub members: usize,
+    /// Open circuits.
+    pub circuits: usize,
+    /// Bytes in all mailboxes.
+    pub queued: usize,
+    /// Bytes in the fullest mailbox.
+    pub fullest_queue: usize,
+}

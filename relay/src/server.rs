@@ -1,0 +1,172 @@
+//! The listening socket: takes connections in and hands them to HTTP.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use thiserror::Error;
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+use tracing::{debug, warn};
+
+use crate::address::ClientAddress;
+use crate::limits::{HTTP_HEAD, HTTP_HEAD_TIME};
+use crate::metrics::Metrics;
+use crate::options::Options;
+use crate::relay::Relay;
+use crate::rooms::LocalRooms;
+use crate::routes::routes;
+use crate::upgrade::Peer;
+
+/// Time that clients get to take their farewell when the relay ends. The whole end takes less than 2 s.
+const SHUTDOWN_TIME: Duration = Duration::from_millis(1_500);
+/// Pause after an accept that failed, for want of file descriptors for instance.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A relay that listens.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    relay: Arc<Relay<LocalRooms>>,
+    router: Router,
+}
+
+/// Why a relay can't start, and what to do.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Another program has the port.
+    #[error(
+        "cannot listen on {0}: another program listens there. Stop it, or take any free port with --listen {ip}:0",
+        ip = at_host(.0)
+    )]
+    PortInUse(SocketAddr),
+    /// The system does not let us listen.
+    #[error("cannot listen on {address}: {error}. Give another address with --listen ADDRESS:PORT")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// A directory that was given does not exist.
+    #[error("{option} {}: there is no such directory", path.display())]
+    NoDirectory {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        path: PathBuf,
+    },
+}
+
+impl Server {
+    /// Listens as `options` say.
+    pub async fn bind(options: &Options) -> Result<Self, StartError> {
+        check_directory("--www", &options.www)?;
+        check_directory("--pkg", &options.pkg)?;
+        let address = options.listen;
+        let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => StartError::PortInUse(address),
+            _ => StartError::Listen { address, error },
+        })?;
+        let metrics = Arc::new(Metrics::default());
+        let rooms = LocalRooms::new(options.limits.clone(), metrics.clone());
+        let relay = Relay::new(options.limits.clone(), options.trusted_proxy.clone(), rooms, metrics);
+        let router = routes(relay.clone(), options.www_directory(), options.pkg_directory());
+        Ok(Self { listener, relay, router })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `shutdown`, then closes every socket with `shutting-down`.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        tokio::select! {
+            () = self.accept() => {}
+            () = shutdown => {}
+        }
+        let Self { listener, relay, .. } = self;
+        drop(listener);
+        relay.shutdown.cancel();
+        relay.sockets.close();
+        let _ = tokio::time::timeout(SHUTDOWN_TIME, relay.sockets.wait()).await;
+    }
+
+    async fn accept(&self) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, address)) => self.take_in(stream, address),
+                Err(error) => {
+                    warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn take_in(&self, stream: TcpStream, address: SocketAddr) {
+        let client = ClientAddress::from(address.ip());
+        let is_proxy = self.relay.trusted_proxies.iter().any(|network| network.contains(&address.ip().to_canonical()));
+        let Some(permit) = self.relay.admission.connect(client, is_proxy) else {
+            return debug!(%client, "a connection too many was closed");
+        };
+        // Frames are gathered before they are written; the system must not hold them back again.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let peer = Peer { address, permit: Arc::new(permit) };
+        let router = self.router.clone();
+        let shutdown = self.relay.shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = serve_http(stream, peer, router) => {}
+                () = shutdown.cancelled() => {}
+            }
+        });
+    }
+}
+
+async fn serve_http(stream: TcpStream, peer: Peer, router: Router) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let router = router.clone();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer.clone());
+        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP_HEAD_TIME)
+        .max_buf_size(HTTP_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    if let Err(error) = connection.await {
+        debug!(%error, "an HTTP connection failed");
+    }
+}
+
+fn check_directory(option: &'static str, given: &Option<PathBuf>) -> Result<(), StartError> {
+    match given {
+        Some(path) if !path.is_dir() => Err(StartError::NoDirectory { option, path: path.clone() }),
+        _ => Ok(()),
+    }
+}
+
+/// The host of an address as it is written before a port.
+fn at_host(address: &SocketAddr) -> String {
+    match address {
+        SocketAddr::V4(address) => address.ip().to_string(),
+        SocketAddr::V6(address) => format!("[{}]", address.ip()),
+    }
+}

@@ -1,0 +1,192 @@
+//! What the relay serves over HTTP.
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+
+use common::{Client, ROOM, Relay};
+use peersockets_core::rendezvous::ToRelay;
+
+/// A fresh directory of a test, removed when it ends.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    fn with(self, name: &str, text: &str) -> Self {
+        fs::write(self.0.join(name), text).expect("a file");
+        self
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a UTF-8 path")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const UPGRADE: &str = "GET /relay HTTP/1.1\r\nhost: relay\r\nconnection: keep-alive, Upgrade\r\nupgrade: websocket\r\n\
+    sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+
+#[tokio::test]
+async fn a_page_can_tell_a_relay_from_another_server() {
+    let relay = Relay::start(&[]);
+    let answer = relay.get("/relay").await;
+    assert!(answer.starts_with("HTTP/1.1 426 "), "{answer}");
+    for header in [
+        "x-peersockets-relay: v1",
+        "access-control-allow-origin: *",
+        "access-control-expose-headers: x-peersockets-relay",
+        "upgrade: websocket",
+    ] {
+        assert!(answer.contains(&format!("\r\n{header}\r\n")), "{header} in {answer}");
+    }
+    assert!(answer.contains("subprotocol peersockets.relay.v1"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_upgrade_that_names_another_subprotocol_or_none_is_told_so() {
+    let relay = Relay::start(&[]);
+    for protocol in ["", "sec-websocket-protocol: chat, peersockets.relay.v2\r\n"] {
+        let answer = relay.http(&format!("{UPGRADE}{protocol}connection: close\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains("did not ask for the WebSocket subprotocol peersockets.relay.v1"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_none_is_told_so() {
+    let relay = Relay::start(&[]);
+    let protocol = "sec-websocket-protocol: peersockets.relay.v1\r\nconnection: close\r\n\r\n";
+    for (from, to, status) in [
+        ("version: 13", "version: 8", "426"),
+        ("key: AAAAAAAAAAAAAAAAAAAAAA==", "key: short", "400"),
+        ("upgrade: websocket", "upgrade: h2c", "426"),
+        ("GET", "POST", "426"),
+    ] {
+        let answer = relay.http(&format!("{}{protocol}", UPGRADE.replace(from, to))).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{to}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_and_the_package_are_served_with_their_types() {
+    let www = Directory::new("www").with("index.html", "<h1>demo</h1>").with("demo.js", "let x");
+    let pkg = Directory::new("pkg").with("peersockets.wasm", "\0asm").with("index.js", "export {}");
+    let relay = Relay::start(&["--www", www.path(), "--pkg", pkg.path()]);
+    for (path, content_type, body) in [
+        ("/", "text/html", "<h1>demo</h1>"),
+        ("/index.html", "text/html", "<h1>demo</h1>"),
+        ("/demo.js", "text/javascript", "let x"),
+        ("/pkg/peersockets.wasm", "application/wasm", "\0asm"),
+        ("/pkg/index.js", "text/javascript", "export {}"),
+    ] {
+        let answer = relay.get(path).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{path}: {answer}");
+        assert!(answer.contains(&format!("content-type: {content_type}\r\n")), "{path}: {answer}");
+        assert!(answer.contains("cache-control: no-cache\r\n"), "{path}: {answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{body}")), "{path}: {answer}");
+    }
+    // Pages of other origins load the package too.
+    assert!(relay.get("/pkg/index.js").await.contains("access-control-allow-origin: *\r\n"));
+    assert!(relay.get("/nothing").await.starts_with("HTTP/1.1 404 "));
+    assert!(relay.get("/pkg/nothing").await.starts_with("HTTP/1.1 404 "));
+}
+
+#[tokio::test]
+async fn no_path_leads_out_of_a_served_directory() {
+    let outside = Directory::new("outside").with("secret.txt", "not for everyone");
+    let www = Directory(outside.0.join("www"));
+    fs::create_dir(&www.0).expect("a directory");
+    let relay = Relay::start(&["--www", www.path(), "--pkg", www.path()]);
+    for path in [
+        "/../secret.txt",
+        "/..%2fsecret.txt",
+        "/%2e%2e/secret.txt",
+        "/%2e%2e%2fsecret.txt",
+        "/..%5csecret.txt",
+        "/./../secret.txt",
+        "/pkg/../../secret.txt",
+        "/pkg/..%2fsecret.txt",
+        "//secret.txt",
+        &outside.0.join("secret.txt").display().to_string(),
+        "/%00/../secret.txt",
+    ] {
+        let answer = relay.get(path).await;
+        assert!(!answer.contains("not for everyone"), "{path}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_page_the_relay_says_so() {
+    let empty = Directory::new("empty");
+    let mut command = common::command(&[]);
+    command.current_dir(empty.path());
+    let relay = Relay::spawn(command);
+    let answer = relay.get("/").await;
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("started without --www"), "{answer}");
+}
+
+#[tokio::test]
+async fn directories_beside_the_working_directory_are_served_by_default() {
+    let place = Directory::new("place");
+    fs::create_dir(place.0.join("www")).expect("a directory");
+    fs::create_dir(place.0.join("pkg")).expect("a directory");
+    fs::write(place.0.join("www/index.html"), "the demo").expect("a file");
+    fs::write(place.0.join("pkg/index.js"), "the package").expect("a file");
+    let mut command = common::command(&[]);
+    command.current_dir(place.path());
+    let relay = Relay::spawn(command);
+    assert!(relay.get("/").await.ends_with("the demo"));
+    assert!(relay.get("/pkg/index.js").await.ends_with("the package"));
+}
+
+#[tokio::test]
+async fn health_answers_any_origin() {
+    let relay = Relay::start(&[]);
+    let answer = relay.get("/health").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(answer.contains("access-control-allow-origin: *\r\n"), "{answer}");
+    assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
+    assert!(answer.contains(r#"{"status":"ok","protocol":"peersockets.relay.v1","#), "{answer}");
+}
+
+#[tokio::test]
+async fn metrics_count_what_is_there_and_what_was() {
+    let relay = Relay::start(&["--room-members=2"]);
+    let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
+    caller.talk(&mut called, 1, b"12345").await;
+    called.talk(&mut caller, 1, b"678").await;
+    let mut third = Client::connect(&relay).await;
+    third.send(ToRelay::Join { room: ROOM }).await;
+    third.expect_refusal("room-full", 1008).await;
+    drop(third);
+
+    relay.until_metric("connections", |connections| connections == 2.0).await;
+    relay.until_metric("frames_total", |frames| frames == 2.0).await;
+    for (name, value) in [
+        ("connections_opened_total", 3.0),
+        ("rooms", 1.0),
+        ("members", 2.0),
+        ("circuits", 1.0),
+        ("data_bytes_total", 8.0),
+        ("stray_frames_total", 0.0),
+        (r#"refusals_total{code="room-full"}"#, 1.0),
+        ("queued_bytes", 0.0),
+    ] {
+        assert_eq!(relay.metric(name).await, value, "{name}");
+    }
+    let metrics = relay.get("/metrics").await;
+    assert!(metrics.contains("content-type: application/openmetrics-text"), "{metrics}");
+    assert!(!metrics.contains("abababab") && !metrics.contains("127.0.0"), "no room, no address: {metrics}");
+}

@@ -1,0 +1,159 @@
+//! The program: how it starts, ends, and what it writes to its log.
+
+mod common;
+
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Client, Event, ROOM, Relay, command};
+use tokio_tungstenite::tungstenite::Message;
+
+/// Runs the program until it ends by itself.
+fn output(options: &[&str]) -> (i32, String) {
+    let Output { status, stderr, .. } = command(&[]).args(options).stderr(Stdio::piped()).output().expect("it runs");
+    (status.code().expect("an exit code"), String::from_utf8(stderr).expect("text"))
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_with_the_remedy() {
+    let relay = Relay::start(&[]);
+    let address = relay.address.to_string();
+    let second = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"))
+        .args(["--listen", &address])
+        .output()
+        .expect("it runs");
+    assert_eq!(second.status.code(), Some(1));
+    assert_eq!(second.stdout, b"");
+    let stderr = String::from_utf8(second.stderr).expect("text");
+    assert_eq!(
+        stderr,
+        format!(
+            "peersockets-relay: cannot listen on {address}: another program listens there. \
+             Stop it, or take any free port with --listen 127.0.0.1:0\n"
+        )
+    );
+}
+
+#[test]
+fn bad_options_are_named_and_end_the_program_with_2() {
+    for (options, named) in [
+        (&["--queue=lots"][..], "--queue <BYTES>"),
+        (&["--room-members=1"], "2..=256"),
+        (&["--room-members=257"], "2..=256"),
+        (&["--connections=0"], "--connections <COUNT>"),
+        (&["--join-timeout=soon"], "a number of seconds from 0.001 to 86400"),
+        (&["--join-timeout=NaN"], "a number of seconds"),
+        (&["--write-timeout=-1"], "a number of seconds"),
+        (&["--dead-after=inf"], "a number of seconds"),
+        (&["--client-rate=18446744073709551616"], "--client-rate <BYTES>"),
+        (&["--trusted-proxy=nearby"], "--trusted-proxy <CIDR>"),
+        (&["--log=loud"], "--log <LEVEL>"),
+        (&["--unheard-of"], "--unheard-of"),
+    ] {
+        let (code, stderr) = output(options);
+        assert_eq!(code, 2, "{options:?}: {stderr}");
+        assert!(stderr.contains(named), "{options:?}: {stderr}");
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_listened_on_is_named() {
+    let listen = |address| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"))
+            .args(["--listen", address])
+            .output()
+            .expect("it runs");
+        (output.status.code(), String::from_utf8(output.stderr).expect("text"))
+    };
+    let (code, stderr) = listen("192.0.2.1:0");
+    assert_eq!(code, Some(1));
+    assert!(stderr.starts_with("peersockets-relay: cannot listen on 192.0.2.1:0: "), "{stderr}");
+    let (code, stderr) = listen("here");
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("--listen <ADDRESS:PORT>"), "{stderr}");
+}
+
+#[test]
+fn a_directory_that_does_not_exist_is_named() {
+    for option in ["--www", "--pkg"] {
+        let (code, stderr) = output(&[option, "no/such/place"]);
+        assert_eq!(code, 1);
+        assert_eq!(stderr, format!("peersockets-relay: {option} no/such/place: there is no such directory\n"));
+    }
+}
+
+#[test]
+fn every_limit_is_an_option_with_help_and_default() {
+    let help = command(&["--help"]).output().expect("it runs");
+    let help = String::from_utf8(help.stdout).expect("text");
+    for (option, default) in [
+        ("--room-members <COUNT>", "256"),
+        ("--room-members-per-address <COUNT>", "64"),
+        ("--connections <COUNT>", "5000"),
+        ("--connections-per-address <COUNT>", "1024"),
+        ("--new-connections-burst <COUNT>", "60"),
+        ("--new-connections-per-second <COUNT>", "10"),
+        ("--join-timeout <SECONDS>", "10"),
+        ("--ping-interval <SECONDS>", "15"),
+        ("--dead-after <SECONDS>", "45"),
+        ("--write-timeout <SECONDS>", "30"),
+        ("--client-rate <BYTES>", "8388608"),
+        ("--client-burst <BYTES>", "33554432"),
+        ("--queue <BYTES>", "1048576"),
+    ] {
+        let (_, about) = help.split_once(option).unwrap_or_else(|| panic!("{option} in {help}"));
+        let about = about.split("--").next().expect("its help");
+        assert!(about.contains(&format!("[default: {default}]")), "{option}: {about}");
+        assert!(about.trim().len() > 60, "{option} says what it is for: {about}");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_ends_every_socket_with_shutting_down() {
+    for signal in ["TERM", "INT"] {
+        let mut relay = Relay::start(&[]);
+        let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
+        let mut not_joined = Client::connect(&relay).await;
+        // It never reads, and must not hold up the end.
+        let (_deaf, _) = Client::join(&relay, ROOM).await;
+
+        let start = Instant::now();
+        relay.signal(signal);
+        for client in [&mut caller, &mut called, &mut not_joined] {
+            loop {
+                match client.event().await {
+                    Event::Left(_) => {}
+                    Event::Refused(code, _) => break assert_eq!(code, "shutting-down"),
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(client.event().await, Event::Closed(Some(1008)));
+        }
+        assert_eq!(relay.exit_status().await.code(), Some(0), "{signal}");
+        assert!(start.elapsed() < Duration::from_secs(2), "{signal}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn the_log_holds_no_message_no_whole_room_and_no_whole_address() {
+    let mut command = command(&["--log=trace", "--room-members=2"]);
+    command.stderr(Stdio::piped());
+    let mut relay = Relay::spawn(command);
+    let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
+    caller.talk(&mut called, 1, b"between you and me").await;
+    let mut third = Client::connect(&relay).await;
+    third.send_bytes(b"between you and me".to_vec()).await;
+    third.expect_refusal("bad-frame", 1008).await;
+    let mut text = Client::connect(&relay).await;
+    futures_util::SinkExt::send(&mut text.socket, Message::Text("between you and me".into())).await.expect("sent");
+    text.expect_refusal("bad-frame", 1008).await;
+    relay.signal("TERM");
+    assert_eq!(relay.exit_status().await.code(), Some(0));
+
+    let log = relay.stderr();
+    assert!(log.contains("abababab…") && log.contains("127.0.0.0/24"), "it was logged at all: {log}");
+    assert!(!log.contains("ababababab"), "{log}");
+    assert!(!log.contains("127.0.0.1"), "{log}");
+    assert!(!log.contains("between"), "{log}");
+    assert!(!log.contains(&format!("{:?}", b"between").replace(['[', ']'], "")), "{log}");
+}
