@@ -1,0 +1,18 @@
+// npm run build: makes pkg/ and target/release/peersockets-relay.
+// With --out only a package, for tests: node scripts/build.mjs --features unsealed --out target/pkg-unsealed
+
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { main } from './failure.mjs';
+import { buildPackage } from './package.mjs';
+import { root } from './paths.mjs';
+import { runSteps } from './progress.mjs';
+import { buildRelay } from './relay.mjs';
+import { setupToBuild } from './setup.mjs';
+
+await main(() => {
+  const { values } = parseArgs({ options: { features: { type: 'string' }, out: { type: 'string' } } });
+  const features = values.features?.split(',');
+  const products = values.out ? [buildPackage({ features, out: resolve(root, values.out) })] : [buildPackage({ features }), buildRelay];
+  return runSteps([...setupToBuild(), ...products]);
+});

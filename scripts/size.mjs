@@ -1,0 +1,44 @@
+// How much a page downloads for the package's default entry.
+
+import { readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+
+const GZIP_LIMIT = 120_000;
+
+/** `import ... from './file.js'`, `export ... from`, `import './file.js'`, `import('./file.js')`: relative ones, also in minified code. */
+const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*["'](\.[^"']*)["']/g;
+
+/**
+ * Prints the sizes, and holds the compressed sum to the limit.
+ * @param {string} directory the built package
+ * @returns {import('./results.mjs').Result}
+ */
+export function checkSize(directory) {
+  const { exports } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
+  const entry = exports['.'].default ?? exports['.'].import;
+  const files = [...withImports(join(directory, entry)), join(directory, 'dist/peersockets.wasm')];
+  const rows = files.map((file) => ({ file: relative(directory, file), ...sizes(readFileSync(file)) }));
+  const total = { file: 'in all' };
+  for (const unit of ['raw', 'gz', 'br']) total[unit] = rows.reduce((sum, row) => sum + row[unit], 0);
+  for (const row of [...rows, total]) printRow(row);
+  return { name: `the default entry downloads ${total.gz} bytes gz, at most ${GZIP_LIMIT}`, passed: total.gz <= GZIP_LIMIT };
+}
+
+/** A module and every module it imports, directly or not. */
+function withImports(entry) {
+  const found = new Set([entry]);
+  for (const file of found) {
+    for (const [, specifier] of readFileSync(file, 'utf8').matchAll(IMPORT)) found.add(join(dirname(file), specifier));
+  }
+  return found;
+}
+
+function sizes(bytes) {
+  return { raw: bytes.length, gz: gzipSync(bytes, { level: 9 }).length, br: brotliCompressSync(bytes).length };
+}
+
+function printRow({ file, raw, gz, br }) {
+  const columns = [['raw', raw], ['gz', gz], ['br', br]].map(([unit, size]) => `${String(size).padStart(8)} ${unit}`);
+  console.log(`${file.padEnd(28)}${columns.join('')}`);
+}
