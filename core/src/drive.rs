@@ -56,10 +56,10 @@ impl DriveKey {
         let text = text.trim();
         let key = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("hyper") => rest,
-            Some((scheme, _)) if !scheme.contains(['/', '?', '#']) => return Err(DriveKeyError::Scheme),
+            Some((scheme, _)) if !scheme.contains(AFTER_KEY) => return Err(DriveKeyError::Scheme),
             _ => text,
         };
-        let key = key.split(['/', '+', '?', '#']).next().unwrap_or_default();
+        let key = key.split(AFTER_KEY).next().unwrap_or_default();
         match key.chars().count() {
             0 => Err(DriveKeyError::Empty),
             64 => parse_digits::<4>(key, HEX).map(Self),
@@ -127,6 +127,8 @@ const CHANNEL_ID: [u8; 32] = [
     0x96, 0x78, 0x20, 0xf3, 0x09, 0xf0, 0x13, 0x82, 0x82, 0x06, 0x65, 0x7e, 0x42,
 ];
 
+/// What ends the key in a URL; a version begins with `+`.
+const AFTER_KEY: [char; 4] = ['/', '+', '?', '#'];
 const HEX: &[u8] = b"0123456789abcdef";
 const Z_BASE_32: &[u8] = b"ybndrfg8ejkmcpqxot1uwisza345h769";
 
@@ -201,6 +203,8 @@ mod tests {
             format!("hyper://{hex}"),
             format!("HYPER://{hex}/path/a.html?query=1#hash"),
             format!("hyper://{hex}+12/"),
+            format!("{hex}+12/?from=https://example.com"),
+            format!("{hex}+https://example.com"),
             format!("  hyper://{letters}/\n"),
             letters.to_uppercase(),
         ] {
