@@ -1,0 +1,110 @@
+// node fuzz/make-corpus.mjs: writes the seeds of fuzz/corpus, a few for each target, from what the protocol's own frames look like.
+// A fuzzer starts from them; what it finds beyond them stays out of the checkout.
+
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const corpus = join(dirname(fileURLToPath(import.meta.url)), 'corpus');
+
+const text = (string) => [...new TextEncoder().encode(string)];
+const repeat = (byte, count) => Array(count).fill(byte);
+const string = (value) => [text(value).length, ...text(value)];
+/** A step of a run: see `steps` in src/lib.rs. */
+const step = (what, bytes = []) => [what, bytes.length, ...bytes];
+const maximum = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f, 0];
+
+const hexKey = '01080f161d242b323940474e555c636a71787f868d949ba2a9b0b7bec5ccd3da';
+const letterKey = `${'yb'.repeat(25)}by`;
+
+const seeds = {
+  drive_key: {
+    hex: text(hexKey),
+    upper_case: text(hexKey.toUpperCase()),
+    url: text(`hyper://${hexKey}`),
+    version: text(`hyper://${hexKey}+12/a/path?query#fragment`),
+    letters: text(letterKey),
+    letters_url: text(`hyper://${letterKey}/`),
+    white_space: text(` ${hexKey}\n`),
+    bad_padding: text('9'.repeat(52)),
+    other_scheme: text('https://example.com/'),
+    scheme_in_path: text(`${hexKey}/https://example.com`),
+    scheme_behind_a_version: text(`${hexKey}+https://example.com`),
+    empty: [],
+    not_ascii: text('é'.repeat(64)),
+  },
+  framing: {
+    empty_frame: [255, ...step(0, [0, 0, 0])],
+    one_frame: [255, ...step(0, [3, 0, 0, 1, 2, 3])],
+    two_frames: [255, ...step(0, [1, 0, 0, 7, 2, 0, 0, 8, 9])],
+    single_bytes: [255, ...[2, 0, 0, 8, 9].flatMap((byte) => step(0, [byte]))],
+    cut_in_the_length: [255, ...step(0, [2]), ...step(0, [0, 0, 1]), ...step(0, [2, 1])],
+    too_long: [4, ...step(0, [5, 0, 0])],
+    longest: [255, ...step(0, [255, 255, 255])],
+    at_the_limit: [4, ...step(0, [4, 0, 0, 1, 2, 3, 4])],
+    good_then_too_long: [4, ...step(0, [1, 0, 0, 9]), ...step(0, [0, 1, 0])],
+    empty_chunks: [9, ...step(0), ...step(0, [1, 0]), ...step(0), ...step(0, [0, 5])],
+  },
+  relay_protocol: {
+    join: [1, ...repeat(9, 32)],
+    dial: [2, 7, 1],
+    data: [3, 7, 1, ...text('sealed')],
+    hangup: [4, 7, 1, 2],
+    welcome: [1, 3, 0, 2, 1, 2],
+    welcome_alone: [1, 1, 0, 0],
+    welcome_too_many: [1, 1, 0, 0xfd, 1, 1],
+    dialed_long_form: [2, 0xfd, 7, 0, 0xfe, 1, 0, 0, 0],
+    hungup_newer_reason: [4, 7, 1, 0xfd, 0x2c, 1],
+    left: [5, ...maximum],
+    refused: [6, ...string('room-full'), ...string('256 members are in it')],
+    newer: [16, 1, 2, 3],
+  },
+  handshake: {
+    handshake: [...step(0), ...step(1), ...step(0), ...step(1)],
+    message: [...step(0), ...step(1), ...step(0), ...step(1), ...step(4, text('hello')), ...step(0)],
+    both_ways: [...step(0), ...step(1), ...step(0), ...step(1), ...step(4, [1]), ...step(5, [2]), ...step(0), ...step(1)],
+    keepalive: [...step(0), ...step(1), ...step(0), ...step(1), ...step(4), ...step(4, [1]), ...step(0)],
+    first_changed: [...step(6, [5, 1, 0]), ...step(1)],
+    second_changed: [...step(0), ...step(7, [80, 4, 0])],
+    third_changed: [...step(0), ...step(1), ...step(6, [20, 1, 0])],
+    header_changed: [...step(0), ...step(1), ...step(6, [70, 1, 0]), ...step(1)],
+    message_changed: [...step(0), ...step(1), ...step(0), ...step(1), ...step(4, [1, 2, 3]), ...step(6, [3, 1, 0])],
+    held_back: [...step(0), ...step(1), ...step(6, [255, 0, 60]), ...step(6, [255, 0, 5]), ...step(0)],
+    invented_first: step(2, [32, 0, 0, 0x58, ...repeat(0x66, 31)]),
+    too_long: step(2, [255, 255, 255]),
+  },
+  mux: {
+    opened: [...step(0, [1]), ...step(1, [1]), ...step(8), ...step(9)],
+    message: [...step(0, [1]), ...step(1, [1]), ...step(8), ...step(9), ...step(4, [0, 7]), ...step(9)],
+    rejected: [...step(0, [1]), ...step(9), ...step(8)],
+    closed: [...step(0, [1]), ...step(1, [1]), ...step(8), ...step(9), ...step(6, [0]), ...step(9), ...step(0, [2]), ...step(9)],
+    closed_unanswered: [...step(0, [1]), ...step(6, [0]), ...step(0, [1]), ...step(1, [1]), ...step(8), ...step(9), ...step(8)],
+    both_close: [...step(0, [1]), ...step(1, [1]), ...step(8), ...step(9), ...step(6, [0]), ...step(7, [0]), ...step(8), ...step(9)],
+    foreign_open: step(14, [0, 1, 1, ...string('alpha'), 1, 0]),
+    foreign_batch: step(14, [0, 0, 0, 5, 1, 1, 1, 0x61, 0, 0, 1, 2, 0, 9]),
+    foreign_reject: [...step(0, [1]), ...step(14, [0, 2, 1])],
+    foreign_close: [...step(0, [1]), ...step(1, [1]), ...step(8), ...step(14, [0, 3, 1])],
+    nested_batch: step(14, [0, 0, 0, 4, 0, 1, 1, 0]),
+    skipped_id: step(14, [0, 1, ...maximum, 0, 0]),
+  },
+  link: {
+    topic_and_message: [...step(0, [1, 0, 0, ...string('chat')]), ...step(0, [1, 1, 0, ...text('hello')])],
+    parts: [...step(0, [1, 0, 0, ...string('chat')]), ...step(0, [1, 2, 0, 6, 1, 2, 3]), ...step(0, [1, 3, 0, 4, 5, 6])],
+    over_budget: [...step(0, [1, 0, 0, 1, 0x61]), ...step(0, [1, 2, 0, 0xfd, 0x90, 1, ...repeat(7, 200)]), ...step(0, [1, 3, 0, ...repeat(7, 200)])],
+    unwanted: [...step(0, [1, 0, 0, ...string('unwanted')]), ...step(0, [1, 1, 0, 1])],
+    goodbye: step(0, [1, 4]),
+    ping_and_answer: [...step(0, [1, 5]), ...step(5, repeat(0, 9))],
+    timeouts: [...step(0xfe), ...step(0xfe), ...step(0xfe)],
+    send_and_take: [...step(0xfc, repeat(7, 200)), ...step(5, repeat(0, 250)), ...step(5, repeat(0, 250))],
+    other_channel: [...step(0, [0, 1, 2, ...string('alpha'), 0]), ...step(5, repeat(0, 9))],
+    batch: step(0, [0, 0, 1, 4, 0, 0, 1, 0x61, 4, 1, 0, 8, 9, 1, 5]),
+    close: step(0, [0, 3, 1]),
+    slot_not_declared: step(0, [1, 1, 5]),
+  },
+};
+
+rmSync(corpus, { recursive: true, force: true });
+for (const [target, files] of Object.entries(seeds)) {
+  mkdirSync(join(corpus, target), { recursive: true });
+  for (const [name, bytes] of Object.entries(files)) writeFileSync(join(corpus, target, name), Uint8Array.from(bytes));
+}

@@ -1,0 +1,34 @@
+//! How a fuzzer's input becomes steps, and the fixed keys of every run.
+
+use peersockets_core::drive::DriveKey;
+use peersockets_core::secure::{DeviceKey, Entropy};
+
+/// One step of a run: what to do, and with which bytes.
+pub struct Step<'a> {
+    pub what: u8,
+    pub bytes: &'a [u8],
+}
+
+/// The steps of an input. Each is a byte that says what, a byte of length, and that many bytes; the last may be shorter.
+pub fn steps(mut input: &[u8]) -> impl Iterator<Item = Step<'_>> {
+    std::iter::from_fn(move || {
+        let [what, length, rest @ ..] = input else {
+            return None;
+        };
+        let (bytes, rest) = rest.split_at(rest.len().min(usize::from(*length)));
+        input = rest;
+        Some(Step { what: *what, bytes })
+    })
+}
+
+pub fn drive() -> DriveKey {
+    DriveKey::from_bytes([0x5d; 32])
+}
+
+pub fn device(number: u8) -> DeviceKey {
+    DeviceKey::from_seed([number; 32])
+}
+
+pub fn entropy(number: u8) -> Entropy {
+    Entropy { ephemeral: [number; 32], header: [number; 24] }
+}
