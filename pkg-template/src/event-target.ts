@@ -1,5 +1,11 @@
-/** A function or an object with `handleEvent`, as the DOM takes them; `null` does nothing. */
-export type TypedListener<E extends Event> = ((event: E) => unknown) | { handleEvent(event: E): unknown } | null;
+/** An object that listens. */
+export interface ListenerObject<E extends Event> {
+  /** Called with each event. */
+  handleEvent(event: E): unknown;
+}
+
+/** A function or an object, as the DOM takes them; `null` does nothing. */
+export type TypedListener<E extends Event> = ((event: E) => unknown) | ListenerObject<E> | null;
 
 /** The DOM's `EventTarget` with the types of its events: `EventMap` maps each event's name to its class. */
 export class PeerSocketsEventTarget<EventMap extends object> extends EventTarget {

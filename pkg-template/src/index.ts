@@ -14,7 +14,7 @@ export type { PeerEventsEventMap } from './peer-events.js';
 export { PeerEvent, PeerSocketsErrorEvent, StateEvent, TopicMessageEvent } from './events.js';
 export { PeerSocketsError } from './errors.js';
 export type { ErrorCode, KnownErrorCode } from './errors.js';
-export type { PeerSocketsEventTarget, TypedListener } from './event-target.js';
+export type { ListenerObject, PeerSocketsEventTarget, TypedListener } from './event-target.js';
 export type { SendableMessage } from './message.js';
 export type { PeerStats, RelayStats, State, Stats } from './stats.js';
 export type { WasmSource } from './load.js';
