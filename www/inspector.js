@@ -1,0 +1,136 @@
+import { byId, element, foreignText, oncePerPicture } from './dom.js';
+import { encodeText, formatSize, parseHex } from './bytes.js';
+import { Counters } from './counters.js';
+import { Log } from './log.js';
+import { flagOf } from './names.js';
+
+/** Messages that are listed. */
+const FRAMES = 500;
+const EVERYONE = 'everyone';
+
+/** Shows what passes on the topics that were joined, and sends whatever one types. */
+export class Inspector {
+  #peers;
+  #wire;
+  #log = new Log(byId('frames'), FRAMES);
+  #seen = 0;
+  #isPaused = false;
+  #counters = new Counters((name) => this.#leave(name));
+  #refresh = oncePerPicture(() => this.#draw());
+
+  constructor(peers, wire) {
+    this.#peers = peers;
+    this.#wire = wire;
+    wire.addEventListener('frame', ({ detail: frame }) => this.#add(frame));
+    wire.addEventListener('topics', this.#refresh);
+    peers.addEventListener('change', this.#refresh);
+    this.#followForms();
+    this.#followButtons();
+    this.#refresh();
+  }
+
+  #add(frame) {
+    this.#seen += 1;
+    if (!this.#isPaused) this.#log.add(() => frameRow(frame));
+    this.#refresh();
+  }
+
+  #draw() {
+    const { topics } = this.#wire;
+    choose(byId('send-topic'), topics.map(({ name }) => [name, name]));
+    choose(byId('send-to'), [[EVERYONE, 'everyone'], ...this.#peers.all.map(({ id, name }) => [String(id), name])]);
+    this.#counters.show(topics);
+    byId('frames-note').textContent = this.#summary();
+  }
+
+  #summary() {
+    if (this.#seen === 0) return 'Nothing was sent or received yet.';
+    if (this.#seen === 1) return '1 message';
+    return `${this.#seen} messages${this.#seen > FRAMES ? `, the last ${FRAMES} are kept` : ''}`;
+  }
+
+  #join(name) {
+    this.#wire.join(name);
+    // Now, not with the next picture: the choice is made here.
+    this.#draw();
+    byId('send-topic').value = name;
+    byId('payload').focus();
+  }
+
+  #leave(name) {
+    this.#wire.leave(name);
+    byId('topic-name').focus();
+  }
+
+  #followForms() {
+    byId('join-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      const field = byId('topic-name');
+      if (field.value !== '') this.#join(field.value);
+      field.value = '';
+    });
+    byId('send-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.#send();
+    });
+    for (const id of ['topic-name', 'payload']) {
+      byId(id).addEventListener('keydown', ({ key, target }) => {
+        if (key === 'Escape') target.value = '';
+      });
+    }
+    byId('payload').addEventListener('input', () => this.#complain(''));
+  }
+
+  #send() {
+    const text = byId('payload').value;
+    const bytes = byId('send-as').value === 'hex' ? parseHex(text) : encodeText(text);
+    if (!bytes) return this.#complain('Two hex digits for each byte, please, such as 68 69.');
+    const topic = byId('send-topic').value;
+    const to = byId('send-to').value;
+    if (this.#peers.count === 0) return this.#complain('Nobody else is here to send it to.');
+    if (to === EVERYONE) this.#wire.sendToAll(topic, bytes);
+    else this.#wire.send(topic, this.#peers.get(Number(to)), bytes);
+    byId('payload').value = '';
+    this.#complain('');
+  }
+
+  #complain(problem) {
+    byId('payload-problem').textContent = problem;
+  }
+
+  #followButtons() {
+    const pause = byId('pause-frames');
+    pause.addEventListener('click', () => {
+      this.#isPaused = !this.#isPaused;
+      pause.setAttribute('aria-pressed', String(this.#isPaused));
+    });
+    byId('clear-frames').addEventListener('click', () => {
+      this.#log.clear();
+      this.#seen = 0;
+      this.#refresh();
+    });
+  }
+}
+
+function frameRow({ time, direction, topic, peer, size, preview }) {
+  const isIn = direction === 'in';
+  return element(
+    'li',
+    { className: `frame ${direction}` },
+    element('time', { textContent: time.toLocaleTimeString([], { hour12: false }) }),
+    element('span', { className: 'direction', textContent: isIn ? 'from' : 'to' }),
+    element('span', { className: 'who' }, flagOf(peer.key), peer.name),
+    foreignText(topic, 'frame-topic'),
+    element('span', { className: 'size', textContent: formatSize(size) }),
+    foreignText(size === 0 ? '(empty)' : preview.text, `preview ${preview.kind}`),
+  );
+}
+
+/** Fills a select and keeps its choice where it is still there. */
+function choose(select, options) {
+  const { value } = select;
+  // An unchanged list may be open just now.
+  if (options.length === select.length && options.every(([key, label], at) => select[at].value === key && select[at].text === label)) return;
+  select.replaceChildren(...options.map(([key, label]) => element('option', { value: key, textContent: label })));
+  select.value = options.some(([key]) => key === value) ? value : (options[0]?.[0] ?? '');
+}

@@ -1,0 +1,79 @@
+import { byId, element } from './dom.js';
+
+/** Notes shown at once at most. */
+const NOTES = 3;
+/** Characters of a note at most. */
+const CHARACTERS = 400;
+
+const LABELS = {
+  loading: 'Loading',
+  connecting: 'Looking for the relay',
+  ready: 'Connected',
+  offline: 'Offline',
+  closed: 'Closed',
+  failed: 'Not running',
+};
+
+const RELAY_DOWN = ['The relay does not answer', 'If it is yours, start it with “npm start”. This page keeps trying and goes on by itself.'];
+
+/** What the package says for programmers, said for whoever opened this page. */
+const FRIENDLY = {
+  'no-relay': RELAY_DOWN,
+  'shutting-down': RELAY_DOWN,
+  'bad-drive': ['This link names no drive', 'It may have been cut off on its way: ask for it again, or go back to the public drive.'],
+  'room-full': ['This drive is full', 'Too many devices have it open on this relay. It is tried again by itself; a private drive has its own room.'],
+  'wasm-load-failed': ['The WebAssembly could not be loaded', 'If this is your checkout, run “npm run build” and reload the page.'],
+};
+
+/** Says how things stand: the state in a word, and what is wrong in notes. */
+export class Status {
+  #notes = new Map();
+
+  /** Follows these sockets from now on. */
+  follow(sockets) {
+    sockets.addEventListener('state', ({ state }) => this.#show(state));
+    sockets.addEventListener('error', (event) => this.#report(event));
+    this.#show(sockets.state);
+  }
+
+  /** The package itself is not there. */
+  failToLoad() {
+    this.#show('failed');
+    this.#note('The package is not where this page looks for it', 'Run “npm run build”, and serve the directory pkg beside this page.');
+  }
+
+  #show(state) {
+    const place = byId('state');
+    place.dataset.state = state;
+    place.textContent = LABELS[state] ?? state;
+    if (state === 'ready') for (const title of [...this.#notes.keys()]) this.#drop(title);
+  }
+
+  #report({ code, reason, remedy }) {
+    const [title, advice] = Object.hasOwn(FRIENDLY, code) ? FRIENDLY[code] : [reason, remedy];
+    this.#note(title, advice);
+  }
+
+  /** One note for each kind of trouble, and no second one while it lasts, dismissed or not. */
+  #note(title, advice) {
+    if (this.#notes.has(title)) return;
+    while (this.#notes.size >= NOTES) this.#drop(this.#notes.keys().next().value);
+    const button = element('button', { type: 'button', textContent: 'Dismiss' });
+    button.addEventListener('click', () => {
+      note.remove();
+      byId('message').focus();
+    });
+    const note = element('div', { className: 'note' }, element('p', {}, element('b', { textContent: `${cut(title)}.` }), ` ${cut(advice)}`), button);
+    this.#notes.set(title, note);
+    byId('notes').append(note);
+  }
+
+  #drop(title) {
+    this.#notes.get(title)?.remove();
+    this.#notes.delete(title);
+  }
+}
+
+function cut(text) {
+  return text.length > CHARACTERS ? `${text.slice(0, CHARACTERS)}…` : text;
+}
