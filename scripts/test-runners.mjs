@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { CommandFailure } from './failure.mjs';
 import { root } from './paths.mjs';
 
-/** "test wire::a_claim ... ok <0.012s>" */
-const LIBTEST_LINE = /^test (.+?) \.\.\. (ok|FAILED)(?: <([\d.]+)s>)?$/gm;
+/** "test wire::a_claim ... ok <0.012s>"; wasm-bindgen's says FAIL. */
+const LIBTEST_LINE = /^test (.+?) \.\.\. (ok|FAIL(?:ED)?)(?: <([\d.]+)s>)?$/gm;
 
 /**
  * Runs a command that prints as Rust's test harness does.

@@ -2,6 +2,7 @@
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { buildToShip } from './cargo.mjs';
 import { Failure } from './failure.mjs';
 import { npmProgram } from './npm.mjs';
 import { targetDirectory } from './paths.mjs';
@@ -18,11 +19,8 @@ const WASM_FEATURES = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapp
  */
 export async function compile(shell, features) {
   const chosen = features.length ? ['--features', features.join(',')] : [];
-  await shell.run(
-    'cargo',
-    ['build', '--profile', 'wasm', '--target', 'wasm32-unknown-unknown', '--package', 'beaker-peersockets', '--lib', ...chosen],
-    { env: wasmEnvironment() },
-  );
+  const what = ['--profile', 'wasm', '--target', 'wasm32-unknown-unknown', '--package', 'beaker-peersockets', '--lib', ...chosen];
+  await buildToShip(shell, what, { env: wasmEnvironment() });
   return join(targetDirectory, 'wasm32-unknown-unknown/wasm/beaker_peersockets.wasm');
 }
 

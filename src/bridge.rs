@@ -1,8 +1,7 @@
 //! Between the swarm and the page: does what the swarm wants done, and gives the page its events.
 //!
-//! **Re-entrancy.** No JavaScript runs while a `RefCell` here is borrowed. Events are queued while the swarm is drained and
-//! delivered after; a listener may call whatever it likes. A call from JavaScript never delivers: it schedules a microtask, which
-//! also lets many sends of one turn share a WebSocket message.
+//! **Re-entrancy.** No JavaScript runs while a `RefCell` here is borrowed, so a listener may call whatever it likes. A call from
+//! JavaScript never delivers: it schedules a microtask, which also lets many sends of one turn share a WebSocket message.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -86,6 +85,29 @@ impl Bridge {
     /// Does all that the swarm wants done; its events are only queued.
     pub fn drain(&self) {
         self.look_at_sockets();
+        while let Some(event) = self.poll() {
+            self.events.borrow_mut().push_back(event);
+        }
+        self.look_again_if_full();
+    }
+
+    /// Each event is delivered before the swarm is asked for the next: what a listener does counts for that one already.
+    fn run(&self) {
+        self.is_scheduled.set(false);
+        self.look_at_sockets();
+        while let Some(event) = self.next_event() {
+            self.deliver(event);
+        }
+        self.look_again_if_full();
+    }
+
+    fn next_event(&self) -> Option<Event> {
+        let queued = self.events.borrow_mut().pop_front();
+        queued.or_else(|| self.poll())
+    }
+
+    /// Does what the swarm wants done, up to its next event.
+    fn poll(&self) -> Option<Event> {
         loop {
             let output = self.swarm.borrow_mut().poll_output();
             match output {
@@ -98,22 +120,15 @@ impl Bridge {
                 Output::Close { socket } => {
                     self.sockets.borrow_mut().remove(&socket);
                 }
-                Output::Event(event) => self.events.borrow_mut().push_back(event),
+                Output::Event(event) => return Some(event),
                 Output::Timeout(at) => {
                     if let Some(at) = at {
                         self.timer.set(at);
                     }
-                    break;
+                    return None;
                 }
             }
         }
-        self.look_again_if_full();
-    }
-
-    fn run(&self) {
-        self.is_scheduled.set(false);
-        self.drain();
-        self.deliver_events();
     }
 
     fn handle_timeout(&self) {
@@ -154,15 +169,10 @@ impl Bridge {
         }
     }
 
-    fn deliver_events(&self) {
-        loop {
-            let Some(event) = self.events.borrow_mut().pop_front() else {
-                break;
-            };
-            let (kind, handle, peer, payload) = arguments(event);
-            // The TypeScript half catches what listeners throw; nothing can be done here about what it throws itself.
-            let _ = self.deliver.call4(&JsValue::NULL, &kind.into(), &handle.into(), &peer.into(), &payload);
-        }
+    fn deliver(&self, event: Event) {
+        let (kind, handle, peer, payload) = arguments(event);
+        // The TypeScript half catches what listeners throw; nothing can be done here about what it throws itself.
+        let _ = self.deliver.call4(&JsValue::NULL, &kind.into(), &handle.into(), &peer.into(), &payload);
     }
 }
 

@@ -138,6 +138,29 @@ fn nothing_comes_on_a_closed_handle_not_even_what_has_happened_already() {
 }
 
 #[test]
+fn a_handle_that_is_joined_on_hearing_a_message_gets_the_next_one() {
+    let (mut world, _, topics) = pair();
+    world.devices[1].on_event = |swarm, event| {
+        if let Event::Message { topic, .. } = event {
+            swarm.close_handle(*topic);
+            swarm.join("chat");
+        }
+    };
+    for message in ["one", "two", "three"] {
+        world.devices[0].swarm.send(topics[0], FIRST, message.into());
+    }
+    let got: Vec<Vec<u8>> = world.events(1).into_iter().filter_map(message).collect();
+    assert_eq!(got, [b"one".to_vec(), b"two".to_vec(), b"three".to_vec()]);
+}
+
+fn message(event: Event) -> Option<Vec<u8>> {
+    match event {
+        Event::Message { message, .. } => Some(message.to_vec()),
+        _ => None,
+    }
+}
+
+#[test]
 fn a_message_on_a_topic_joined_too_late_is_not_replayed() {
     let (mut world, _, topics) = pair();
     let other = world.devices[0].swarm.join("other");

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::output::{Event, Output, PeerId, Report, SocketId};
-use super::{Attached, LinkId, Swarm};
+use super::output::{Output, PeerId, Report, SocketId};
+use super::{Attached, LinkId, Pending, Swarm};
 use crate::error::LinkError;
 use crate::limits;
 use crate::link::{Link, LinkEvent};
@@ -116,7 +116,7 @@ impl Swarm {
             if chunk.is_empty() {
                 break;
             }
-            self.outputs.push_back(Output::Write { socket, message: data(line, &chunk) });
+            self.output(Output::Write { socket, message: data(line, &chunk) });
         }
         if let Some(peer) = peer {
             // On the way out nothing is promoted: the device's other links say goodbye too.
@@ -189,9 +189,7 @@ impl Swarm {
             device.traffic.messages_in += 1;
             device.traffic.bytes_in += bytes.len() as u64;
         }
-        let message = Arc::new(bytes);
-        let event = |topic: &_| Output::Event(Event::Message { topic: *topic, peer, message: message.clone() });
-        self.outputs.extend(self.handles.of_topic(topic).iter().map(event));
+        self.outputs.push_back(Pending::Message { topic: topic.clone(), peer, message: Arc::new(bytes) });
     }
 
     /// Ends a link by our decision.

@@ -62,7 +62,7 @@ pub struct Swarm {
     handles: Handles,
     early: EarlyMessages,
     handshakes: Handshakes,
-    outputs: VecDeque<Output>,
+    outputs: VecDeque<Pending>,
     /// Links that have something to write, in turn.
     ready: VecDeque<LinkId>,
     state: State,
@@ -81,6 +81,17 @@ struct Attached {
     peer: Option<PeerId>,
     /// Whether it is in `ready`.
     is_queued: bool,
+}
+
+/// What [`Swarm::poll_output`] comes to in its turn.
+enum Pending {
+    Output(Output),
+    /// Who gets it is known only then: whoever closes and joins again on hearing one message gets the next.
+    Message {
+        topic: Arc<str>,
+        peer: PeerId,
+        message: Arc<Vec<u8>>,
+    },
 }
 
 /// The inbound handshakes that may begin now: a bucket that refills with time.
@@ -113,7 +124,7 @@ impl Swarm {
             last_socket: 0,
             last_link: 0,
         };
-        swarm.outputs.push_back(Output::Event(Event::State(State::Connecting)));
+        swarm.output(Output::Event(Event::State(State::Connecting)));
         for url in relays {
             swarm.add_relay(now, url);
         }
@@ -135,7 +146,9 @@ impl Swarm {
         self.report_if(watched.err());
         if is_watching {
             let here: Vec<PeerId> = self.devices.present().map(|device| device.peer).collect();
-            self.outputs.extend(here.into_iter().map(|peer| Output::Event(Event::Join { watch, peer })));
+            for peer in here {
+                self.output(Output::Event(Event::Join { watch, peer }));
+            }
         }
         watch
     }
@@ -201,7 +214,7 @@ impl Swarm {
             for id in links {
                 self.say_goodbye(socket, id);
             }
-            self.outputs.push_back(Output::Close { socket });
+            self.output(Output::Close { socket });
         }
         self.links.clear();
         self.ready.clear();
@@ -238,9 +251,11 @@ impl Swarm {
 
     /// The next thing to do. After [`Output::Timeout`] there is none until the next input.
     pub fn poll_output(&mut self) -> Output {
-        while let Some(output) = self.outputs.pop_front() {
-            if !self.is_for_a_closed_handle(&output) {
-                return output;
+        while let Some(pending) = self.outputs.pop_front() {
+            match pending {
+                Pending::Output(output) if self.is_for_a_closed_handle(&output) => {}
+                Pending::Output(output) => return output,
+                Pending::Message { topic, peer, message } => self.hand_out(&topic, peer, &message),
             }
         }
         self.next_data().unwrap_or_else(|| Output::Timeout(self.next_timeout()))
@@ -294,6 +309,18 @@ impl Swarm {
         Ok(())
     }
 
+    fn output(&mut self, output: Output) {
+        self.outputs.push_back(Pending::Output(output));
+    }
+
+    /// Puts a message for each handle that its topic has now before everything else that waits.
+    fn hand_out(&mut self, topic: &str, peer: PeerId, message: &Arc<Vec<u8>>) {
+        for handle in self.handles.of_topic(topic).iter().rev() {
+            let event = Event::Message { topic: *handle, peer, message: message.clone() };
+            self.outputs.push_front(Pending::Output(Output::Event(event)));
+        }
+    }
+
     fn tell(&mut self, peer: PeerId, change: Change) {
         let (leaves, joins) = match change {
             Change::None => (false, false),
@@ -302,12 +329,12 @@ impl Swarm {
             Change::LeftAndJoined => (true, true),
         };
         if leaves {
-            let events = self.handles.watches().iter().map(|watch| Output::Event(Event::Leave { watch: *watch, peer }));
-            self.outputs.extend(events);
+            let event = |watch: &_| Pending::Output(Output::Event(Event::Leave { watch: *watch, peer }));
+            self.outputs.extend(self.handles.watches().iter().map(event));
         }
         if joins {
-            let events = self.handles.watches().iter().map(|watch| Output::Event(Event::Join { watch: *watch, peer }));
-            self.outputs.extend(events);
+            let event = |watch: &_| Pending::Output(Output::Event(Event::Join { watch: *watch, peer }));
+            self.outputs.extend(self.handles.watches().iter().map(event));
             for EarlyMessage { topic, peer, message } in self.early.take(peer) {
                 self.send(topic, peer, message);
             }
@@ -330,7 +357,7 @@ impl Swarm {
     fn set_state(&mut self, state: State) {
         if self.state != state {
             self.state = state;
-            self.outputs.push_back(Output::Event(Event::State(state)));
+            self.output(Output::Event(Event::State(state)));
         }
     }
 
@@ -346,7 +373,7 @@ impl Swarm {
     }
 
     fn report(&mut self, report: Report) {
-        self.outputs.push_back(Output::Event(Event::Error(report)));
+        self.output(Output::Event(Event::Error(report)));
     }
 
     fn report_if(&mut self, report: Option<Report>) {

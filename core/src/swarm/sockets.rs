@@ -99,7 +99,7 @@ impl Swarm {
             match self.relays[index].phase {
                 Phase::Waiting(at) if at <= now => self.open_socket(now, index),
                 Phase::Opening(socket, at) | Phase::Joining(socket, at) if at <= now => {
-                    self.outputs.push_back(Output::Close { socket });
+                    self.output(Output::Close { socket });
                     let text = format!("{} did not answer in time", self.relays[index].url);
                     self.fail_relay(now, index, Some(("no-relay", text)));
                 }
@@ -117,7 +117,7 @@ impl Swarm {
     pub(super) fn write(&mut self, socket: SocketId, frame: &ToRelay<'_>) {
         let mut message = Vec::new();
         frame.encode(&mut message);
-        self.outputs.push_back(Output::Write { socket, message });
+        self.output(Output::Write { socket, message });
     }
 
     fn handle_relay_frame(&mut self, now: Time, index: usize, socket: SocketId, frame: FromRelay<'_>) {
@@ -132,7 +132,7 @@ impl Swarm {
             }
             FromRelay::Refused { code, text } => {
                 let report = Some((code, format!("{} refuses: {text}", self.relays[index].url)));
-                self.outputs.push_back(Output::Close { socket });
+                self.output(Output::Close { socket });
                 self.fail_relay(now, index, report);
             }
             FromRelay::Dialed(line) if is_joined => self.answer(now, index, socket, line),
@@ -179,7 +179,7 @@ impl Swarm {
         self.last_socket += 1;
         let socket = SocketId(self.last_socket);
         self.relays[index].open(socket, now);
-        self.outputs.push_back(Output::Open { socket, url: self.relays[index].url.clone() });
+        self.output(Output::Open { socket, url: self.relays[index].url.clone() });
     }
 
     /// Gives a misbehaving relay up for a while.
@@ -187,7 +187,7 @@ impl Swarm {
         let Some(socket) = self.relays[index].socket() else {
             return;
         };
-        self.outputs.push_back(Output::Close { socket });
+        self.output(Output::Close { socket });
         let text = format!("{} is not a relay, or not a sound one: it {what}", self.relays[index].url);
         self.fail_relay(now, index, Some(("not-a-relay", text)));
     }
@@ -198,7 +198,7 @@ impl Swarm {
         if let Some((code, text)) = problem.filter(|_| !relay.is_failure_reported) {
             relay.is_failure_reported = true;
             let url = Some(relay.url.clone());
-            self.outputs.push_back(Output::Event(Event::Error(Report { url, ..Report::new(code, text) })));
+            self.output(Output::Event(Event::Error(Report { url, ..Report::new(code, text) })));
         }
         for link in links {
             self.remove_link(now, link, false);

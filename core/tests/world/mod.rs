@@ -32,6 +32,8 @@ pub struct Relay {
 pub struct Device {
     pub swarm: Swarm,
     pub events: Vec<Event>,
+    /// What the application does on hearing an event.
+    pub on_event: fn(&mut Swarm, &Event),
     sockets: BTreeMap<SocketId, usize>,
 }
 
@@ -82,7 +84,7 @@ impl World {
         let mut seed = [0x5e; 32];
         seed[0] = self.devices.len() as u8;
         let swarm = Swarm::new(self.now, seed, drive, &urls);
-        self.devices.push(Device { swarm, events: Vec::new(), sockets: BTreeMap::new() });
+        self.devices.push(Device { swarm, events: Vec::new(), on_event: |_, _| {}, sockets: BTreeMap::new() });
         self.devices.len() - 1
     }
 
@@ -207,7 +209,11 @@ impl World {
                     }
                     self.close_socket(index, socket);
                 }
-                Output::Event(event) => self.devices[index].events.push(event),
+                Output::Event(event) => {
+                    let Device { swarm, events, on_event, .. } = &mut self.devices[index];
+                    on_event(swarm, &event);
+                    events.push(event);
+                }
                 Output::Timeout(at) => return at,
             }
         }

@@ -1,0 +1,127 @@
+// What happens to a page: its relay dies and comes back, it is left, kept and returned to.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { converse, meet, newDrive, nextText, openPerson, personUrl, startBrowser } from './support/browser.mjs';
+import { startRelay } from './support/relay.mjs';
+
+/** What a browser and the package say of a relay that is not there. */
+const RELAY_IS_GONE = [/WebSocket connection to/, /Failed to load resource/, /\[beaker-peersockets\] no-relay/];
+/** After the fourth attempt in vain the next one comes by itself in 8 s ± 50 %. */
+const ATTEMPTS = 4;
+const NEXT_ATTEMPT_AFTER = 4_000;
+/** Far less than the time after which a silent peer is taken for dead, and enough for a busy machine to load a page. */
+const AT_ONCE = 2_000;
+
+// Playwright switches the back-forward cache off, unless it is told not to.
+const browser = await startBrowser({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
+const relay = await startRelay();
+
+test('a relay that dies and comes back on its port: leave, then join with the same id; offline, then ready', async (t) => {
+  const mortal = await startRelay();
+  const people = await converse(t, { browser, relay: mortal });
+  for (const person of people) {
+    person.expect(...RELAY_IS_GONE);
+    await person.evaluate(() => { window.states = new Arrivals(beaker.peersockets, 'state') });
+  }
+  await mortal.kill();
+  for (const person of people) {
+    assert.equal(await person.evaluate(async () => (await states.next()).state), 'offline');
+    assert.equal(await person.evaluate(async () => (await leaves.next()).peerId), 1);
+  }
+  await mortal.start();
+  for (const person of people) {
+    assert.equal(await person.evaluate(async () => (await joins.next()).peerId), 1);
+    assert.deepEqual(await person.evaluate(() => states.all.map(({ state }) => state)), ['offline', 'ready']);
+    assert.equal(await person.evaluate(() => beaker.peersockets.state), 'ready');
+  }
+  await people[0].evaluate(() => chat.send(1, 'back again'));
+  assert.equal(await nextText(people[1]), 'back again');
+});
+
+test('a page that opens while its relay is down sees its peers when it is up', async (t) => {
+  const mortal = await startRelay();
+  const url = personUrl(relay, { drive: newDrive(), relays: [mortal] });
+  await mortal.kill();
+  const people = [await openPerson(t, browser), await openPerson(t, browser)];
+  for (const person of people) {
+    person.expect(...RELAY_IS_GONE);
+    await person.page.goto(url);
+    await person.evaluate(async () => {
+      const states = new Arrivals(beaker.peersockets, 'state');
+      while (beaker.peersockets.state !== 'offline') await states.next();
+    });
+  }
+  await mortal.start();
+  for (const person of people) assert.equal(await person.evaluate(async () => (await joins.next()).peerId), 1);
+});
+
+describe('a page whose relay was away for long connects at once', { concurrency: true }, () => {
+  const returns = {
+    'when it is back online': async ({ context }) => {
+      await context.setOffline(true);
+      await context.setOffline(false);
+    },
+    'when it is seen again': (person) => person.evaluate(() => document.dispatchEvent(new Event('visibilitychange'))),
+    'when it is shown again': (person) => person.evaluate(() => window.dispatchEvent(new PageTransitionEvent('pageshow'))),
+  };
+  for (const [name, comeBack] of Object.entries(returns)) {
+    test(name, async (t) => {
+      const mortal = await startRelay();
+      const person = await openPerson(t, browser, personUrl(mortal, { drive: newDrive() }));
+      person.expect(...RELAY_IS_GONE);
+      await person.evaluate(async () => {
+        window.states = new Arrivals(beaker.peersockets, 'state');
+        while (beaker.peersockets.state !== 'ready') await states.next();
+      });
+      await mortal.kill();
+      for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) await person.page.waitForEvent('websocket');
+      const lastAttempt = performance.now();
+      // Without this it would be tried again while its last attempt is still being made.
+      await person.page.waitForFunction(() => beaker.peersockets.stats().relays[0].state === 'waiting');
+
+      await mortal.start();
+      await comeBack(person);
+      await person.evaluate(async () => {
+        while (beaker.peersockets.state !== 'ready') await states.next();
+      });
+      const took = performance.now() - lastAttempt;
+      assert.ok(took < NEXT_ATTEMPT_AFTER, `it was ready ${Math.round(took)} ms after its last attempt, when it may have been by itself`);
+    });
+  }
+});
+
+test('a page that is navigated away from says goodbye: its peer is told at once', async (t) => {
+  const [stays, goes] = await meet(t, { browser, relay });
+  const start = performance.now();
+  await Promise.all([goes.page.goto(`${relay.url}/elsewhere.html`), stays.evaluate(() => leaves.next())]);
+  const took = performance.now() - start;
+  assert.ok(took < AT_ONCE, `leave took ${Math.round(took)} ms`);
+});
+
+test('a page that is reloaded is somebody new', async (t) => {
+  const [stays, reloads] = await meet(t, { browser, relay });
+  await reloads.page.reload();
+  assert.equal(await stays.evaluate(async () => (await leaves.next()).peerId), 1);
+  assert.equal(await stays.evaluate(async () => (await joins.next()).peerId), 2);
+});
+
+test('back from the back-forward cache it works again, with the same ids', async (t) => {
+  const [stays, returns] = await converse(t, { browser, relay });
+  await returns.evaluate(() => {
+    window.addEventListener('pageshow', ({ persisted }) => { window.wasPersisted = persisted });
+  });
+
+  const start = performance.now();
+  await Promise.all([returns.page.goto(`${relay.url}/elsewhere.html`), stays.evaluate(() => leaves.next())]);
+  const took = performance.now() - start;
+  assert.ok(took < AT_ONCE, `leave took ${Math.round(took)} ms`);
+
+  await returns.page.goBack({ waitUntil: 'commit' });
+  assert.equal(await returns.evaluate(() => window.wasPersisted), true, 'the page was not in the back-forward cache, so this shows nothing');
+  for (const person of [stays, returns]) assert.equal(await person.evaluate(async () => (await joins.next()).peerId), 1);
+  await stays.evaluate(() => chat.send(1, 'welcome back'));
+  assert.equal(await nextText(returns), 'welcome back');
+  await returns.evaluate(() => chat.send(1, 'here I am'));
+  assert.equal(await nextText(stays), 'here I am');
+});

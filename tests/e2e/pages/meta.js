@@ -1,0 +1,4 @@
+// Each part of the address's query becomes a <meta>, as an author would write it: ?hyperdrive=hyper://...&peersockets-relay=ws://...
+for (const [name, content] of new URLSearchParams(location.search)) {
+  document.head.append(Object.assign(document.createElement('meta'), { name, content }))
+}

@@ -1,0 +1,3 @@
+import * as peersockets from '/pkg/dist/index.js'
+
+Object.assign(window, peersockets)

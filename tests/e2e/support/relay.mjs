@@ -1,0 +1,96 @@
+// The real relay as a process: starts it, stops it, kills it, and brings it back on the same port.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { after } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const program = `${root}target/release/peersockets-relay`;
+const LISTENING = /^listening on (http:\/\/\S+)$/;
+
+/** A test opens in seconds what one address opens in hours: the limits per address are not the subject, unless a test says so. */
+const GENEROUS = ['--new-connections-burst', '10000', '--room-members-per-address', '256'];
+
+/**
+ * Starts a relay that ends with the test or file that calls. Options: `www` and `pkg`, the directories to serve (by default the
+ * fixture pages and the package; a page must come from a relay, because one that Playwright makes up may not connect to
+ * loopback), `options`, more words for its command line, and `limits: 'default'` for the limits that users get.
+ * @returns {Promise<Relay>}
+ */
+export async function startRelay({ www = `${root}tests/e2e/pages`, pkg = `${root}pkg`, options = [], limits = 'generous' } = {}) {
+  const relay = new Relay(['--www', www, '--pkg', pkg, ...(limits === 'default' ? [] : GENEROUS), ...options]);
+  after(() => relay.kill());
+  await relay.start();
+  return relay;
+}
+
+class Relay {
+  #options;
+  #process;
+  #log = [];
+  #listen = '127.0.0.1:0';
+
+  constructor(options) {
+    this.#options = options;
+    process.on('exit', (code) => {
+      if (code !== 0 && this.log) console.error(`# log of the relay at ${this.url}:\n${this.log}`);
+    });
+  }
+
+  /** Where it serves pages, such as `http://127.0.0.1:40123`. */
+  get url() {
+    return `http://${this.#listen}`;
+  }
+
+  /** What a page connects to, such as `ws://127.0.0.1:40123/relay`. */
+  get relayUrl() {
+    return `ws://${this.#listen}/relay`;
+  }
+
+  /** Its process id. */
+  get pid() {
+    return this.#process.pid;
+  }
+
+  /** The end of what it logged. */
+  get log() {
+    return this.#log.slice(-100).join('\n');
+  }
+
+  /** All that it logged. */
+  get completeLog() {
+    return this.#log.join('\n');
+  }
+
+  /** Starts it, on the same port as before. */
+  async start() {
+    const child = spawn(program, ['--listen', this.#listen, ...this.#options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#process = child;
+    createInterface({ input: child.stderr }).on('line', (line) => this.#log.push(line));
+    const output = createInterface({ input: child.stdout });
+    const [line] = await Promise.race([once(output, 'line'), once(child, 'exit').then(() => [])]);
+    const [, url] = LISTENING.exec(line ?? '') ?? [];
+    if (!url) throw new Error(`the relay did not start: it said ${JSON.stringify(line)}, and logged\n${this.log}`);
+    this.#listen = new URL(url).host;
+  }
+
+  /** Asks it to end, and waits until it has. */
+  stop() {
+    return this.#end('SIGTERM');
+  }
+
+  /** Ends it without a word, as a crash does. */
+  kill() {
+    return this.#end('SIGKILL');
+  }
+
+  async #end(signal) {
+    const child = this.#process;
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, 'exit');
+    child.kill(signal);
+    await exit;
+  }
+}
