@@ -24,6 +24,16 @@ export function systemPackages(commands) {
   };
 }
 
+/**
+ * The full path of a command that setup brings.
+ * @param {keyof typeof PACKAGE_OF} name
+ */
+export function systemCommand(name) {
+  const path = findCommand(name);
+  if (!path) throw new Failure(`${name} is missing`, 'run npm test, which installs it');
+  return path;
+}
+
 export async function installPackages(shell, packages) {
   if (!findCommand('apt-get')) {
     throw new Failure(`${packages.join(', ')} missing, and this is not Debian`, 'install what these packages hold by hand, then run it again');

@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { chromium } from 'playwright-core';
+import { systemCommand } from './debian.mjs';
 import { main } from './failure.mjs';
 import { relayBinary, root } from './paths.mjs';
 
@@ -16,7 +17,7 @@ const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch:
 await main(async () => {
   mkdirSync(directory, { recursive: true });
   const { relay, url } = await startRelay();
-  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--disable-quic'] });
+  const browser = await chromium.launch({ executablePath: systemCommand('chromium'), args: ['--no-sandbox', '--disable-gpu', '--disable-quic'] });
   try {
     await takePictures(relay, (options) => openDemo(browser, url, options));
   } finally {

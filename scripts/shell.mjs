@@ -25,18 +25,17 @@ export class Shell {
    * Runs a command to its end.
    * @param {string} command
    * @param {string[]} parameters
-   * @param {{ cwd?: string, env?: Record<string, string>, seconds?: number }} options `seconds` is a time limit
+   * @param {{ cwd?: string, env?: Record<string, string> }} options
    * @returns {Promise<string>} what it wrote to stdout
    * @throws {CommandFailure} on any end but exit code 0
    */
-  run(command, parameters, { cwd = root, env = {}, seconds } = {}) {
+  run(command, parameters, { cwd = root, env = {} } = {}) {
     const commandLine = [command, ...parameters].join(' ');
     this.#log(`$ ${commandLine}`);
     const child = spawn(command, parameters, {
       cwd,
       env: { ...process.env, CARGO_TARGET_DIR: targetDirectory, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
-      timeout: seconds && seconds * 1000,
     });
     const stdout = [];
     const lastLines = [];

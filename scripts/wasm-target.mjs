@@ -9,8 +9,8 @@ import { CommandFailure, Failure } from './failure.mjs';
 import { findCommand } from './shell.mjs';
 
 const TARGET = 'wasm32-unknown-unknown';
-/** Where rustup's server is out of reach it hangs instead of failing. */
-const RUSTUP_SECONDS = 20;
+/** Seconds without a byte after which rustup gives up; a download that moves takes the time it takes. */
+const RUSTUP_PATIENCE = 20;
 
 const DEBIAN_RUSTC = '/usr/bin/rustc';
 const DEBIAN_TOOLCHAIN = 'debian';
@@ -61,7 +61,7 @@ function holdsStandardLibrary(directory) {
 
 async function addWithRustup(shell) {
   try {
-    await shell.run('rustup', ['target', 'add', TARGET], { seconds: RUSTUP_SECONDS });
+    await shell.run('rustup', ['target', 'add', TARGET], { env: { RUSTUP_DOWNLOAD_TIMEOUT: String(RUSTUP_PATIENCE) } });
     return rustupHasTarget();
   } catch (error) {
     if (error instanceof CommandFailure) return false;

@@ -9,7 +9,7 @@ use std::rc::{Rc, Weak};
 
 use js_sys::{Function, Object, Reflect, Uint8Array};
 use peersockets_core::limits;
-use peersockets_core::swarm::{Event, Output, Report, SocketId, Swarm};
+use peersockets_core::swarm::{Event, Output, Report, SocketFailure, SocketId, Swarm};
 use peersockets_core::table::Table;
 use peersockets_core::time::Duration;
 use wasm_bindgen::prelude::*;
@@ -25,7 +25,9 @@ const LONGEST_LOOK: Duration = Duration::from_millis(250);
 pub struct Bridge {
     me: Weak<Bridge>,
     swarm: RefCell<Swarm>,
-    sockets: RefCell<Table<SocketId, Socket>>,
+    sockets: RefCell<Table<SocketId, Rc<Socket>>>,
+    /// Why sockets to these URLs did not open, until one does.
+    failures: RefCell<Table<String, SocketFailure>>,
     events: RefCell<VecDeque<Event>>,
     deliver: Function,
     is_secure: bool,
@@ -42,6 +44,7 @@ impl Bridge {
             me: me.clone(),
             swarm: RefCell::new(swarm),
             sockets: RefCell::default(),
+            failures: RefCell::default(),
             events: RefCell::default(),
             deliver,
             is_secure,
@@ -64,6 +67,11 @@ impl Bridge {
         answer
     }
 
+    /// Asks the swarm something.
+    pub fn read<Answer>(&self, question: impl FnOnce(&Swarm) -> Answer) -> Answer {
+        question(&self.swarm.borrow())
+    }
+
     /// Tells the swarm what happened outside, and does what follows.
     pub fn input(&self, input: impl FnOnce(&mut Swarm)) {
         input(&mut self.swarm.borrow_mut());
@@ -73,6 +81,16 @@ impl Bridge {
     /// Queues a report of our own.
     pub fn report(&self, report: Report) {
         self.events.borrow_mut().push_back(Event::Error(report));
+    }
+
+    /// Keeps why a socket did not open.
+    pub fn remember_failure(&self, url: String, failure: SocketFailure) {
+        self.failures.borrow_mut().insert(url, failure);
+    }
+
+    /// A socket to this URL opened: what was known of it is of no use any more.
+    pub fn forget_failure(&self, url: &str) {
+        self.failures.borrow_mut().remove(&url.to_string());
     }
 
     /// Runs in a microtask.
@@ -113,12 +131,15 @@ impl Bridge {
             match output {
                 Output::Open { socket, url } => self.open(socket, &url),
                 Output::Write { socket, message } => {
-                    if let Some(socket) = self.sockets.borrow().get(&socket) {
+                    // Sending runs JavaScript where a page has put its own in the browser's place.
+                    let socket = self.sockets.borrow().get(&socket).cloned();
+                    if let Some(socket) = socket {
                         socket.send(&message);
                     }
                 }
                 Output::Close { socket } => {
-                    self.sockets.borrow_mut().remove(&socket);
+                    let socket = self.sockets.borrow_mut().remove(&socket);
+                    drop(socket);
                 }
                 Output::Event(event) => return Some(event),
                 Output::Timeout(at) => {
@@ -137,9 +158,10 @@ impl Bridge {
     }
 
     fn open(&self, id: SocketId, url: &str) {
-        match Socket::open(self.me.clone(), id, url, self.is_secure) {
+        let known = self.failures.borrow().get(&url.to_string()).copied();
+        match Socket::open(self.me.clone(), id, url, self.is_secure, known) {
             Ok(socket) => {
-                self.sockets.borrow_mut().insert(id, socket);
+                self.sockets.borrow_mut().insert(id, Rc::new(socket));
             }
             Err(failure) => {
                 self.swarm.borrow_mut().handle_socket_failed(page::now(), id, failure);
@@ -150,10 +172,11 @@ impl Bridge {
     /// Tells the swarm how full the sockets are, and whether one is too full to be written.
     fn look_at_sockets(&self) -> bool {
         let mut is_full = false;
-        for (id, socket) in self.sockets.borrow().iter() {
+        let sockets: Vec<_> = self.sockets.borrow().iter().map(|(id, socket)| (*id, socket.clone())).collect();
+        for (id, socket) in sockets {
             let buffered = socket.buffered();
             is_full |= buffered >= limits::SOCKET_HIGH_WATER;
-            self.swarm.borrow_mut().handle_socket_buffered(*id, buffered);
+            self.swarm.borrow_mut().handle_socket_buffered(id, buffered);
         }
         is_full
     }
@@ -192,7 +215,7 @@ fn arguments(event: Event) -> (u32, u32, u32, JsValue) {
         Event::Leave { watch, peer } => (2, watch.0, peer.0, JsValue::UNDEFINED),
         Event::Message { topic, peer, message } => (3, topic.0, peer.0, Uint8Array::from(message.as_slice()).into()),
         Event::Error(report) => {
-            let handle = report.topic.map_or(0, |topic| topic.0);
+            let handle = report.handle.map_or(0, |handle| handle.0);
             let peer = report.peer.map_or(0, |peer| peer.0);
             (4, handle, peer, error_object(report))
         }
@@ -206,10 +229,13 @@ fn error_object(report: Report) -> JsValue {
         // Setting a property of a fresh plain object cannot fail.
         let _ = Reflect::set(&object, &name.into(), &value);
     };
-    set("code", report.code.into());
+    set("code", report.code.name().into());
     set("text", report.text.into());
     if let Some(url) = report.url {
         set("url", url.into());
+    }
+    if let Some(topic) = report.topic {
+        set("topic", (&*topic).into());
     }
     if let Some(message) = report.message {
         set("message", Uint8Array::from(message.as_slice()).into());

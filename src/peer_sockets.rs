@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use js_sys::Function;
+use peersockets_core::code::Code;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::swarm::{HandleId, PeerId, Report, Swarm};
 use wasm_bindgen::prelude::*;
@@ -77,7 +78,7 @@ impl PeerSockets {
 
     /// A picture of everything, for people to look at.
     pub fn stats(&self) -> Result<JsValue, JsValue> {
-        let stats = self.bridge.command(|swarm| swarm.stats());
+        let stats = self.bridge.read(Swarm::stats);
         Ok(serde_wasm_bindgen::to_value(&Snapshot::from(stats))?)
     }
 }
@@ -95,6 +96,11 @@ impl Topic {
     #[wasm_bindgen(getter)]
     pub fn handle(&self) -> u32 {
         self.handle.0
+    }
+
+    /// Why a message of this length would come back with `queue-full`, if it would: asked before its bytes are copied into wasm.
+    pub fn refusal(&self, peer_id: u32, length: usize) -> Option<String> {
+        self.bridge.read(|swarm| swarm.refusal(PeerId(peer_id), length))
     }
 
     /// Sends a message.
@@ -133,10 +139,10 @@ fn drive_key(options: &Options) -> Result<DriveKey, Report> {
     match options.drive() {
         Some(text) => DriveKey::parse(&text).map_err(|error| {
             let shown: String = text.chars().take(100).collect();
-            Report::new("bad-drive", format!("the drive {shown:?} cannot be used: {error}"))
+            Report::new(Code::BadDrive, format!("the drive {shown:?} cannot be used: {error}"))
         }),
         None if options.origin() == "null" => {
-            Err(Report::new("bad-drive", "no drive is named, and this page has no origin to derive one from"))
+            Err(Report::new(Code::BadDrive, "no drive is named, and this page has no origin to derive one from"))
         }
         None => Ok(DriveKey::from_origin(&options.origin())),
     }

@@ -36,16 +36,25 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Begins to open a socket. What comes of it goes to the bridge, unless the browser refuses at once.
-    pub fn open(bridge: Weak<Bridge>, id: SocketId, url: &str, is_secure: bool) -> Result<Self, SocketFailure> {
+    /// Begins to open a socket. What comes of it goes to the bridge, unless the browser refuses at once. Why it fails is found out
+    /// if it is not known from an earlier attempt: each question is one more line in the console.
+    pub fn open(
+        bridge: Weak<Bridge>,
+        id: SocketId,
+        url: &str,
+        is_secure: bool,
+        known: Option<SocketFailure>,
+    ) -> Result<Self, SocketFailure> {
         let socket = WebSocket::new_with_str(url, SUBPROTOCOL).map_err(refusal)?;
         socket.set_binary_type(BinaryType::Arraybuffer);
 
         let was_opened = Rc::new(Cell::new(false));
         let opened = listen(&socket, "open", bridge.clone(), {
             let was_opened = was_opened.clone();
+            let opened_url = url.to_string();
             move |bridge, _| {
                 was_opened.set(true);
+                bridge.forget_failure(&opened_url);
                 bridge.input(|swarm| swarm.handle_socket_opened(page::now(), id));
             }
         });
@@ -60,12 +69,10 @@ impl Socket {
             }
         });
         let url = url.to_string();
-        let closed = listen(&socket, "close", bridge, move |bridge, _| {
-            if was_opened.get() {
-                bridge.input(|swarm| swarm.handle_socket_closed(page::now(), id));
-            } else {
-                spawn_local(report_failure(bridge.downgrade(), id, url.clone(), is_secure));
-            }
+        let closed = listen(&socket, "close", bridge, move |bridge, _| match known {
+            _ if was_opened.get() => bridge.input(|swarm| swarm.handle_socket_closed(page::now(), id)),
+            Some(failure) => bridge.input(|swarm| swarm.handle_socket_failed(page::now(), id, failure)),
+            None => spawn_local(report_failure(bridge.downgrade(), id, url.clone(), is_secure)),
         });
         Ok(Self { socket, _listeners: [opened, message, closed] })
     }
@@ -111,14 +118,25 @@ fn refusal(error: JsValue) -> SocketFailure {
 
 /// A socket that failed says nothing about the cause: plain HTTP to the same place says more.
 async fn report_failure(bridge: Weak<Bridge>, id: SocketId, url: String, is_secure: bool) {
-    let failure = if is_secure && url.starts_with("ws:") {
+    let failure = if is_secure && url.starts_with("ws:") && !is_loopback(&url) {
         SocketFailure::MixedContent
     } else {
         diagnose(&url.replacen("ws", "http", 1)).await
     };
     if let Some(bridge) = bridge.upgrade() {
+        bridge.remember_failure(url, failure);
         bridge.input(|swarm| swarm.handle_socket_failed(page::now(), id, failure));
     }
+}
+
+/// Whether browsers take the host for secure without TLS.
+fn is_loopback(url: &str) -> bool {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
+    let host =
+        if authority.starts_with('[') { authority.split_inclusive(']').next() } else { authority.split(':').next() };
+    let host = host.unwrap_or_default();
+    host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
 }
 
 /// A relay lets every origin read its answer and marks it; of anything else one can at least learn that it answers.

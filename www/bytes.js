@@ -1,7 +1,7 @@
 // Bytes, as people read them.
 
 /** Bytes of a message that its preview shows at most. */
-const PREVIEW_BYTES = 96;
+const SHOWN = { text: 96, hex: 96 };
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -39,14 +39,14 @@ export function hexOf(bytes) {
   return formatHex(bytes).replaceAll(' ', '');
 }
 
-/** The start of a message, as text where it is text. */
-export function preview(bytes) {
-  const start = bytes.subarray(0, PREVIEW_BYTES);
-  const isCut = bytes.length > start.length;
+/** The start of a message, as text where it is text: `{ kind, text, isCut }`, the kind being `text` or `hex`. */
+export function preview(bytes, shown = SHOWN) {
+  const start = bytes.subarray(0, shown.text);
   // A cut may split the last character, which then is no reason to call it bytes.
-  const text = isCut ? decodeCut(start) : decodeText(start);
-  const shown = text ?? formatHex(start);
-  return { kind: text === undefined ? 'hex' : 'text', text: isCut ? `${shown}…` : shown };
+  const text = start.length < bytes.length ? decodeCut(start) : decodeText(start);
+  const kind = text === undefined ? 'hex' : 'text';
+  const isCut = bytes.length > shown[kind];
+  return { kind, isCut, text: (text ?? formatHex(bytes.subarray(0, shown.hex))) + (isCut ? '…' : '') };
 }
 
 function decodeCut(bytes) {

@@ -1,76 +1,63 @@
 import { byId, element, foreignText } from './dom.js';
-import { formatHex, formatSize } from './bytes.js';
+import { encodeText, formatSize, preview } from './bytes.js';
 import { Log } from './log.js';
-import { readMessage, tidyName, writeMessage } from './message.js';
 import { flagOf } from './names.js';
 import { namesOf } from './roster.js';
 
+/** The topic of the example in Beaker's documentation, and like there a message is text and nothing else. */
 const TOPIC = 'chat';
 /** Rows that are kept. */
 const ROWS = 300;
-/** Bytes shown of a message that is no text. */
-const SHOWN_BYTES = 64;
-const NICKNAME = 'nickname';
+/** Bytes shown of a message that is text, and of one that is not. */
+const SHOWN = { text: 8000, hex: 64 };
 
-/** The conversation on the current drive. Dispatches `nickname` when the user took another one. */
-export class Chat extends EventTarget {
+/** The conversation on the current drive. */
+export class Chat {
   #peers;
   #wire;
+  #reach;
   #log = new Log(byId('chat-log'), ROWS);
-  #nickname = tidyName(sessionStorage.getItem(NICKNAME) ?? '');
-  #isConnected = false;
 
-  constructor(peers, wire) {
-    super();
+  constructor(peers, wire, reach) {
     this.#peers = peers;
     this.#wire = wire;
+    this.#reach = reach;
     wire.join(TOPIC, (peer, bytes) => this.#receive(peer, bytes));
-    peers.addEventListener('join', ({ detail: peer }) => this.#welcome(peer));
+    peers.addEventListener('join', ({ detail: peer }) => this.#addEvent(peer, 'joined'));
     peers.addEventListener('leave', ({ detail: peer }) => this.#addEvent(peer, 'left'));
+    peers.addEventListener('rename', ({ detail: { before, nickname } }) => this.#addEvent(before, ...renaming(nickname)));
+    reach.addEventListener('change', () => this.#showReach());
     this.#followComposer();
-    this.#followNickname();
+    this.#showReach();
   }
 
-  /** What the user wants to be called; `''` for nothing in particular. */
-  get nickname() {
-    return this.#nickname;
+  /** The user took this nickname: worth a line where somebody was told. */
+  confirmNickname(nickname) {
+    if (this.#peers.count === 0) return;
+    const text = nickname === '' ? ['You have no nickname any more'] : ['You are now called ', called(nickname)];
+    this.#add(() => element('p', { className: 'event' }, element('span', {}, ...text)));
   }
 
-  /** Whether a relay is reached: only then is being alone worth a word. */
-  setConnected(isConnected) {
-    this.#isConnected = isConnected;
-    this.#showWhetherAlone();
-  }
-
-  #welcome(peer) {
-    if (this.#nickname !== '') this.#wire.send(TOPIC, peer, writeMessage({ name: this.#nickname }));
-    this.#addEvent(peer, 'joined');
-  }
-
+  /** Sends to everyone, and tells whether anyone was there. */
   #say(text) {
-    const count = this.#wire.sendToAll(TOPIC, writeMessage({ text, name: this.#nickname || undefined }));
-    const fate = count === 0 ? 'not sent: nobody else is here' : `sent to ${count}`;
+    const { reason } = this.#reach;
+    this.#complain(reason === undefined ? '' : `Not sent: ${reason}.`);
+    if (reason !== undefined) return false;
+    const fate = `sent to ${this.#wire.sendToAll(TOPIC, encodeText(text))}`;
     this.#add(() => element('div', { className: 'message own' }, header([element('b', { textContent: 'you' })], fate), words(text)));
+    return true;
   }
 
   #receive(peer, bytes) {
-    const { text, name, foreign } = readMessage(bytes);
-    if (name !== undefined) this.#peers.rename(peer, name);
-    if (text === undefined && name !== undefined) return;
-    const { length } = bytes;
-    const start = text === undefined && foreign === undefined ? bytes.slice(0, SHOWN_BYTES) : undefined;
+    const { kind, text, isCut } = preview(bytes, SHOWN);
     const names = { ...peer };
-    this.#add(() => {
-      if (text !== undefined) return row(names, 'message', words(text));
-      if (foreign !== undefined) return row(names, 'message', words(foreign), `plain text, ${formatSize(length)}`);
-      const rest = length > SHOWN_BYTES ? ' …' : '';
-      return row(names, 'message', element('p', { className: 'raw', textContent: formatHex(start) + rest }), formatSize(length));
-    });
+    const size = kind === 'hex' || isCut || bytes.length === 0 ? formatSize(bytes.length) : '';
+    this.#add(() => row(names, kind === 'text' ? words(text) : element('p', { className: 'raw', textContent: text }), size));
   }
 
-  #addEvent(peer, what) {
+  #addEvent(peer, ...what) {
     const names = { ...peer };
-    this.#add(() => element('p', { className: 'event' }, flagOf(names.key), element('span', {}, ...namesOf(names), ` ${what}`)));
+    this.#add(() => element('p', { className: 'event' }, flagOf(names.key), element('span', {}, ...namesOf(names), ' ', ...what)));
   }
 
   #add(makeRow) {
@@ -78,8 +65,21 @@ export class Chat extends EventTarget {
     this.#showWhetherAlone();
   }
 
+  #showReach() {
+    const { isHopeless, reason } = this.#reach;
+    const field = byId('message');
+    for (const control of [field, byId('say')]) control.disabled = isHopeless;
+    field.placeholder = isHopeless ? `Closed: ${reason}` : 'Message';
+    this.#complain('');
+    this.#showWhetherAlone();
+  }
+
   #showWhetherAlone() {
-    byId('nobody').hidden = !this.#isConnected || this.#peers.count > 0 || !this.#log.isEmpty;
+    byId('nobody').hidden = this.#reach.obstacle !== 'alone' || !this.#log.isEmpty;
+  }
+
+  #complain(problem) {
+    byId('message-problem').textContent = problem;
   }
 
   #followComposer() {
@@ -87,53 +87,36 @@ export class Chat extends EventTarget {
     byId('composer').addEventListener('submit', (event) => {
       event.preventDefault();
       const text = field.value.trim();
-      if (text !== '') this.#say(text);
-      field.value = '';
+      // What was not sent stays, to be sent later.
+      if (text === '' || this.#say(text)) field.value = '';
       field.focus();
     });
-    field.addEventListener('keydown', ({ key }) => {
-      if (key === 'Escape') field.value = '';
-    });
-    // Where a finger does the typing, this would cover half the page with a keyboard.
-    if (matchMedia('(pointer: fine)').matches) field.focus({ preventScroll: true });
-  }
-
-  #followNickname() {
-    const field = byId('nickname');
-    field.value = this.#nickname;
-    const leave = () => byId('message').focus();
-    byId('nickname-form').addEventListener('submit', (event) => {
-      event.preventDefault();
-      leave();
-    });
+    field.addEventListener('input', () => this.#complain(''));
     field.addEventListener('keydown', ({ key }) => {
       if (key !== 'Escape') return;
-      field.value = this.#nickname;
-      leave();
+      field.value = '';
+      this.#complain('');
     });
-    // Enter moves the focus away, which is what makes the browser tell of the change.
-    field.addEventListener('change', () => this.#rename(tidyName(field.value)));
-  }
-
-  #rename(nickname) {
-    byId('nickname').value = nickname;
-    if (nickname === this.#nickname) return;
-    this.#nickname = nickname;
-    sessionStorage.setItem(NICKNAME, nickname);
-    this.#wire.sendToAll(TOPIC, writeMessage({ name: nickname }));
-    this.dispatchEvent(new Event('nickname'));
   }
 }
 
-function row(peer, className, content, remark) {
-  return element('div', { className }, header([flagOf(peer.key), element('span', { className: 'names' }, ...namesOf(peer))], remark), content);
+function row(peer, content, remark) {
+  return element('div', { className: 'message' }, header([flagOf(peer.key), element('span', { className: 'names' }, ...namesOf(peer))], remark), content);
 }
 
 function header(names, remark) {
   const time = element('time', { textContent: new Date().toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' }) });
-  return element('p', { className: 'message-head' }, ...names, element('span', { className: 'message-remark', textContent: remark ?? '' }), time);
+  return element('p', { className: 'message-head' }, ...names, element('span', { className: 'message-remark', textContent: remark }), time);
 }
 
 function words(text) {
   return element('p', { className: 'words', dir: 'auto' }, foreignText(text));
+}
+
+function renaming(nickname) {
+  return nickname === '' ? ['has no nickname any more'] : ['is now called ', called(nickname)];
+}
+
+function called(nickname) {
+  return element('b', {}, foreignText(nickname));
 }

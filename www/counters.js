@@ -45,7 +45,7 @@ class Group {
     const button = element('button', { type: 'button', className: 'leave', textContent: '×', ariaLabel: `Leave the topic ${name}` });
     button.addEventListener('click', () => leave(name));
     // What the chat listens to stays.
-    this.#total = new Row('topic-row', [foreignText(name)], listeners.length === 0 ? button : undefined);
+    this.#total = new Row('topic-row', [Object.assign(foreignText(name), { title: name })], listeners.length === 0 ? button : undefined);
     this.body.append(this.#total.row);
   }
 
@@ -82,10 +82,11 @@ class Row {
 }
 
 function head() {
-  const titles = ['Topic and device', 'In', 'Out', ''];
+  const titles = ['Topic, device', 'In', 'Out', ''];
   return element('thead', {}, element('tr', {}, ...titles.map((textContent) => element('th', { scope: 'col', textContent }))));
 }
 
 function describe({ messages, bytes }) {
-  return messages === 0 ? '–' : `${messages} · ${formatSize(bytes)}`;
+  // It wraps between the two numbers, nowhere else.
+  return messages === 0 ? '–' : `${messages}\u00a0· ${formatSize(bytes).replace(' ', '\u00a0')}`;
 }

@@ -1,5 +1,6 @@
 import { byId, copy } from './dom.js';
 import { hexOf } from './bytes.js';
+import { isOnThisComputer } from './origin.js';
 
 /**
  * The drive that the page's address names, or none: then it is the public one that every visitor of this origin shares.
@@ -42,7 +43,8 @@ export class DriveBar {
 
   /** It turned out that the text names no drive. */
   reject() {
-    byId('drive-remark').textContent = 'This is not the name of a drive.';
+    byId('drive-remark').textContent = 'This is no drive’s name: that is hyper:// and 64 hex digits or 52 letters.';
+    byId('invitation').hidden = true;
   }
 
   #describe() {
@@ -69,7 +71,7 @@ export class DriveBar {
     field.value = link;
     field.addEventListener('focus', () => field.select());
     byId('second-window').href = link;
-    if (isLoopback(location.hostname)) {
+    if (isOnThisComputer) {
       byId('link-label').textContent = 'Open this link in another window of this computer';
       byId('or-phone').hidden = true;
     }
@@ -84,8 +86,4 @@ export class DriveBar {
 
 function shorten(text) {
   return text.length > 34 ? `${text.slice(0, 20)}…${text.slice(-8)}` : text;
-}
-
-function isLoopback(host) {
-  return host === 'localhost' || host === '[::1]' || host.startsWith('127.');
 }

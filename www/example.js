@@ -1,4 +1,5 @@
 import { byId, copy } from './dom.js';
+import { isOnThisComputer } from './origin.js';
 
 /** The example program of the Beaker documentation, unchanged. */
 const PROGRAM = `// maintain a list of active peers
@@ -30,9 +31,14 @@ export class Example {
     place.textContent = pageFor(drive);
     byId('example-remark').textContent = drive.text === undefined
       ? 'Beside this page, on the same server, it meets the visitors of this one; elsewhere it needs the name of a private drive.'
-      : 'It names this drive and this relay, so it meets the visitors of this page from anywhere.';
+      : `It names this drive and this relay, so it meets the visitors of this page from ${isOnThisComputer ? 'any page on this computer' : 'wherever this relay can be reached'}.`;
     const button = byId('copy-example');
     button.addEventListener('click', () => copy(place.textContent, button, () => getSelection().selectAllChildren(place)));
+  }
+
+  /** It turned out that the drive is none, so no page can name it. */
+  withdraw() {
+    byId('example-panel').hidden = true;
   }
 }
 

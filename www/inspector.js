@@ -12,17 +12,22 @@ const EVERYONE = 'everyone';
 export class Inspector {
   #peers;
   #wire;
+  #reach;
   #log = new Log(byId('frames'), FRAMES);
   #seen = 0;
   #isPaused = false;
+  #topicBefore = '';
   #counters = new Counters((name) => this.#leave(name));
   #refresh = oncePerPicture(() => this.#draw());
 
-  constructor(peers, wire) {
+  constructor(peers, wire, reach) {
     this.#peers = peers;
     this.#wire = wire;
+    this.#reach = reach;
     wire.addEventListener('frame', ({ detail: frame }) => this.#add(frame));
     wire.addEventListener('topics', this.#refresh);
+    wire.addEventListener('refused', ({ detail: { name, error } }) => this.#refuse(name, error));
+    reach.addEventListener('change', () => complain('payload', ''));
     peers.addEventListener('change', this.#refresh);
     this.#followForms();
     this.#followButtons();
@@ -50,11 +55,22 @@ export class Inspector {
   }
 
   #join(name) {
+    this.#topicBefore = byId('send-topic').value;
     this.#wire.join(name);
     // Now, not with the next picture: the choice is made here.
     this.#draw();
     byId('send-topic').value = name;
     byId('payload').focus();
+  }
+
+  /** It comes in the same turn in which the topic was joined, so its row was never to be seen. */
+  #refuse(name, error) {
+    this.#draw();
+    byId('send-topic').value = this.#topicBefore;
+    const field = byId('topic-name');
+    field.value = name;
+    field.focus();
+    complain('topic-name', refusal(name, error));
   }
 
   #leave(name) {
@@ -75,27 +91,26 @@ export class Inspector {
     });
     for (const id of ['topic-name', 'payload']) {
       byId(id).addEventListener('keydown', ({ key, target }) => {
-        if (key === 'Escape') target.value = '';
+        if (key !== 'Escape') return;
+        target.value = '';
+        complain(id, '');
       });
+      byId(id).addEventListener('input', () => complain(id, ''));
     }
-    byId('payload').addEventListener('input', () => this.#complain(''));
   }
 
   #send() {
     const text = byId('payload').value;
     const bytes = byId('send-as').value === 'hex' ? parseHex(text) : encodeText(text);
-    if (!bytes) return this.#complain('Two hex digits for each byte, please, such as 68 69.');
+    const { reason } = this.#reach;
+    if (!bytes) return complain('payload', 'Two hex digits for each byte, please, such as 68 69.');
+    if (reason !== undefined) return complain('payload', `Not sent: ${reason}.`);
     const topic = byId('send-topic').value;
     const to = byId('send-to').value;
-    if (this.#peers.count === 0) return this.#complain('Nobody else is here to send it to.');
     if (to === EVERYONE) this.#wire.sendToAll(topic, bytes);
     else this.#wire.send(topic, this.#peers.get(Number(to)), bytes);
     byId('payload').value = '';
-    this.#complain('');
-  }
-
-  #complain(problem) {
-    byId('payload-problem').textContent = problem;
+    complain('payload', '');
   }
 
   #followButtons() {
@@ -110,6 +125,18 @@ export class Inspector {
       this.#refresh();
     });
   }
+}
+
+/** Says beside a field what is wrong with what is in it. */
+function complain(id, problem) {
+  byId(`${id}-problem`).textContent = problem;
+  byId(id).setAttribute('aria-invalid', String(problem !== ''));
+}
+
+/** Why a topic was not joined, for whoever typed its name. */
+function refusal(name, { code, reason, remedy }) {
+  if (code === 'topic-too-long') return `Not joined: it has ${encodeText(name).length} bytes, and 255 is the most.`;
+  return `Not joined: ${reason}. ${remedy}`;
 }
 
 function frameRow({ time, direction, topic, peer, size, preview }) {

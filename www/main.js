@@ -4,7 +4,9 @@ import { Chat } from './chat.js';
 import { DriveBar, readDrive } from './drive.js';
 import { Example } from './example.js';
 import { Inspector } from './inspector.js';
+import { Nickname } from './nickname.js';
 import { Peers } from './peers.js';
+import { Reach } from './reach.js';
 import { Roster } from './roster.js';
 import { Status } from './status.js';
 import { Wire } from './wire.js';
@@ -12,7 +14,7 @@ import { Wire } from './wire.js';
 const drive = readDrive(location.href);
 const status = new Status();
 const driveBar = new DriveBar(drive);
-new Example(drive);
+const example = new Example(drive);
 
 // Not a static import: without the package the page can still say so.
 const { install } = await import('./pkg/dist/index.js').catch((error) => {
@@ -24,20 +26,27 @@ start(install({ drive: drive.text }));
 function start(sockets) {
   status.follow(sockets);
   sockets.addEventListener('error', ({ code }) => {
-    if (code === 'bad-drive') driveBar.reject();
+    if (code !== 'bad-drive') return;
+    driveBar.reject();
+    example.withdraw();
   });
   const peers = new Peers(sockets);
   const roster = new Roster(peers);
+  const reach = new Reach(sockets, peers);
   const wire = new Wire(sockets, peers);
-  const chat = new Chat(peers, wire);
-  new Inspector(peers, wire);
+  wire.addEventListener('trouble', ({ detail }) => status.report(detail.error));
+  const chat = new Chat(peers, wire, reach);
+  const nickname = new Nickname(peers, wire);
+  new Inspector(peers, wire, reach);
 
-  const follow = () => {
-    chat.setConnected(sockets.state === 'ready');
+  const introduce = () => {
     const { deviceKey } = sockets.stats();
-    if (deviceKey !== '') roster.introduce(deviceKey, chat.nickname);
+    if (deviceKey !== '') roster.introduce(deviceKey, nickname.own);
   };
-  sockets.addEventListener('state', follow);
-  chat.addEventListener('nickname', follow);
-  follow();
+  sockets.addEventListener('state', introduce);
+  nickname.addEventListener('change', () => {
+    introduce();
+    chat.confirmNickname(nickname.own);
+  });
+  introduce();
 }

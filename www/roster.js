@@ -55,13 +55,18 @@ export class Roster {
 function deviceRow(device) {
   const row = element(
     'li',
-    { className: 'device', title: device.key },
+    { className: 'device', title: `Device key ${device.key}` },
     flagOf(device.key),
     element('span', { className: 'device-name' }, ...namesOf(device)),
-    element('code', { className: 'device-key', textContent: device.isSelf ? 'you' : shortKey(device.key) }),
+    device.isSelf ? element('span', { className: 'device-key', textContent: 'you' }) : shownKey(device.key),
   );
   row.dataset.key = device.key;
   return row;
+}
+
+/** The start of a key: what tells devices apart when names do not. */
+function shownKey(key) {
+  return element('span', { className: 'device-key' }, element('span', { className: 'unseen', textContent: 'device key ' }), element('code', { textContent: shortKey(key) }));
 }
 
 /** What a device is called, in elements: the name from its key always, since anyone can take any nickname. */

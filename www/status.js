@@ -1,4 +1,5 @@
 import { byId, element } from './dom.js';
+import { isOnThisComputer } from './origin.js';
 
 /** Notes shown at once at most. */
 const NOTES = 3;
@@ -12,9 +13,13 @@ const LABELS = {
   offline: 'Offline',
   closed: 'Closed',
   failed: 'Not running',
+  'bad-link': 'Bad link',
 };
 
-const RELAY_DOWN = ['The relay does not answer', 'If it is yours, start it with “npm start”. This page keeps trying and goes on by itself.'];
+/** Advice for whoever runs the relay, who in another place is not the visitor. */
+const ifYours = (advice, otherwise = '') => (isOnThisComputer ? advice : otherwise);
+
+const RELAY_DOWN = ['The relay does not answer', `${ifYours('If it is yours, start it with “npm start”. ')}It is tried again by itself.`];
 
 /** What the package says for programmers, said for whoever opened this page. */
 const FRIENDLY = {
@@ -22,46 +27,54 @@ const FRIENDLY = {
   'shutting-down': RELAY_DOWN,
   'bad-drive': ['This link names no drive', 'It may have been cut off on its way: ask for it again, or go back to the public drive.'],
   'room-full': ['This drive is full', 'Too many devices have it open on this relay. It is tried again by itself; a private drive has its own room.'],
-  'wasm-load-failed': ['The WebAssembly could not be loaded', 'If this is your checkout, run “npm run build” and reload the page.'],
+  'wasm-load-failed': ['The WebAssembly could not be loaded', ifYours('If this is your checkout, run “npm run build” and reload the page.', 'Reload the page; if that does not help, tell whoever runs it.')],
 };
 
 /** Says how things stand: the state in a word, and what is wrong in notes. */
 export class Status {
   #notes = new Map();
+  #state = 'loading';
 
   /** Follows these sockets from now on. */
   follow(sockets) {
     sockets.addEventListener('state', ({ state }) => this.#show(state));
-    sockets.addEventListener('error', (event) => this.#report(event));
+    sockets.addEventListener('error', (event) => this.report(event));
     this.#show(sockets.state);
   }
 
   /** The package itself is not there. */
   failToLoad() {
     this.#show('failed');
-    this.#note('The package is not where this page looks for it', 'Run “npm run build”, and serve the directory pkg beside this page.');
+    const remedy = ifYours('Run “npm run build”, and serve the directory pkg beside this page.', 'Reload the page; if that does not help, tell whoever runs it.');
+    this.#note('The package is not where this page looks for it', remedy);
+  }
+
+  /** Something went wrong: an error event of the package. */
+  report({ code, reason, remedy }) {
+    if (code === 'bad-drive') this.#show('bad-link');
+    const [title, advice] = Object.hasOwn(FRIENDLY, code) ? FRIENDLY[code] : [capitalise(reason), remedy];
+    this.#note(title, advice);
   }
 
   #show(state) {
+    // Without a drive there is nothing to be on- or offline for.
+    if (this.#state === 'bad-link') return;
+    this.#state = state;
     const place = byId('state');
     place.dataset.state = state;
     place.textContent = LABELS[state] ?? state;
     if (state === 'ready') for (const title of [...this.#notes.keys()]) this.#drop(title);
   }
 
-  #report({ code, reason, remedy }) {
-    const [title, advice] = Object.hasOwn(FRIENDLY, code) ? FRIENDLY[code] : [reason, remedy];
-    this.#note(title, advice);
-  }
-
-  /** One note for each kind of trouble, and no second one while it lasts, dismissed or not. */
+  /** One note for each kind of trouble, and while there is no connection no second one, dismissed or not. */
   #note(title, advice) {
     if (this.#notes.has(title)) return;
     while (this.#notes.size >= NOTES) this.#drop(this.#notes.keys().next().value);
     const button = element('button', { type: 'button', textContent: 'Dismiss' });
     button.addEventListener('click', () => {
-      note.remove();
-      byId('message').focus();
+      if (this.#state === 'ready') this.#drop(title);
+      else note.remove();
+      byId('chat-log').focus();
     });
     const note = element('div', { className: 'note' }, element('p', {}, element('b', { textContent: `${cut(title)}.` }), ` ${cut(advice)}`), button);
     this.#notes.set(title, note);
@@ -72,6 +85,10 @@ export class Status {
     this.#notes.get(title)?.remove();
     this.#notes.delete(title);
   }
+}
+
+function capitalise(text) {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 function cut(text) {

@@ -1,11 +1,14 @@
 import { preview } from './bytes.js';
 
+/** Errors that say that a topic was not joined. */
+const REFUSALS = new Set(['bad-topic', 'topic-too-long', 'too-many-topics', 'too-many-handles']);
 /** Devices that are counted for one topic at most; the one that was counted first is forgotten. */
 const COUNTED = 100;
 
 /**
- * The topics that this page joined, and all that passes on them. Dispatches `frame` for each message, in or out, and `topics` when one
- * was joined or left.
+ * The topics that this page joined, and all that passes on them. Dispatches `frame` for each message, in or out, `topics` when one
+ * was joined or left, `refused` when one cannot be joined, and `trouble` for what else goes wrong on one; the last two with its `name`
+ * and the package's `error` as `detail`.
  */
 export class Wire extends EventTarget {
   #sockets;
@@ -56,12 +59,19 @@ export class Wire extends EventTarget {
   #open(name) {
     const handle = this.#sockets.join(name);
     const topic = { name, handle, listeners: [], total: newCounter(), devices: new Map() };
+    handle.addEventListener('error', (error) => this.#fail(name, error));
     handle.addEventListener('message', ({ peerId, message }) => {
       const peer = this.#peers.get(peerId);
       this.#count(topic, 'in', peer, message);
       for (const listener of topic.listeners) listener(peer, message);
     });
     return topic;
+  }
+
+  #fail(name, error) {
+    const isRefused = REFUSALS.has(error.code);
+    if (isRefused) this.leave(name);
+    this.dispatchEvent(new CustomEvent(isRefused ? 'refused' : 'trouble', { detail: { name, error } }));
   }
 
   #count(topic, direction, peer, bytes) {

@@ -1,4 +1,4 @@
-//! Errors by blame and operation. Each has a stable code; what a page shows comes from [`crate::swarm`]'s reports.
+//! Errors by blame and operation. What a page shows of them are the reports of [`crate::swarm`], each with a [`Code`](crate::code::Code).
 
 use std::fmt;
 

@@ -4,6 +4,7 @@
 //!
 //! `PROTOCOL.md` beside this crate's manifest describes each byte. The modules, bottom up:
 
+pub mod code;
 pub mod error;
 pub mod limits;
 pub mod table;

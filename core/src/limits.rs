@@ -8,8 +8,10 @@ use crate::time::Duration;
 pub const MESSAGE: usize = 8_388_607;
 /// Longest topic name in bytes of UTF-8.
 pub const TOPIC_NAME: usize = 255;
-/// Topics a device has joined at once, and slots a remote may declare. Costs 128 × 255 bytes per peer at most.
-pub const TOPICS: usize = 128;
+/// Slots for topics on a channel, in each direction; numbered from 0 on the wire. Costs 128 × 255 bytes per peer at most.
+pub const SLOTS: usize = 128;
+/// Topics a device has joined at once: each has a slot towards each peer.
+pub const TOPICS: usize = SLOTS;
 /// Devices of one drive that are peers at once. Each costs a secret stream (about 1 KiB) and its queues.
 pub const DEVICES: usize = 256;
 /// Departed devices whose peer id is remembered, oldest forgotten first. 48 bytes each.
@@ -19,10 +21,11 @@ pub const HANDLES: usize = 4_096;
 
 /// Largest sealed frame that we write, with its length field: several topics share a link, so none may hold it for long.
 pub const SEALED_FRAME: usize = 16_384;
-/// Largest frame taken from a remote that has not proved the drive key. It is also that link's buffer.
-pub const FRAME_BEFORE_PROOF: usize = 65_536;
-/// Largest frame a uint24 can announce. The buffer grows as bytes arrive, never by the announcement.
-pub const FRAME: usize = 16_777_215;
+/// Largest frame taken from a remote: four times what a device of ours writes. It is also what a link's buffer may hold, so 256
+/// devices cost 16 MiB.
+pub const FRAME: usize = 65_536;
+/// Largest frame a uint24 can announce.
+pub const UINT24: usize = 16_777_215;
 /// Largest chunk that is handed to a relay circuit: four sealed frames.
 pub const CIRCUIT_CHUNK: usize = 65_536;
 /// Largest WebSocket message between browser and relay: one chunk and its header.
@@ -40,6 +43,8 @@ pub const REASSEMBLY: usize = 64 * 1024 * 1024;
 pub const SEND_QUEUE: usize = 16 * 1024 * 1024;
 /// Messages queued towards one peer, above which `send` fails with `queue-full`: an empty one costs memory too.
 pub const SEND_QUEUE_MESSAGES: usize = 65_536;
+/// Bytes of a link's queue that are still sent before its goodbye. A page that closes has no time for more.
+pub const LAST_WORDS: usize = 65_536;
 /// Bytes handed to one relay socket and not yet written by it, above which we hold back.
 pub const SOCKET_HIGH_WATER: usize = 1024 * 1024;
 /// Sealed bytes of a link that wait for its transport. More means a remote that makes us answer and does not read.
@@ -66,6 +71,8 @@ pub const PING_AFTER: Duration = Duration::from_secs(3);
 pub const PONG_WITHIN: Duration = Duration::from_secs(7);
 /// First pause before a relay is tried again. It doubles up to [`RETRY_MAX`], each time ± 50 %.
 pub const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// Time in a relay's room after which earlier failures do not count any more: one that welcomes and refuses is tried ever later.
+pub const RELAY_IS_SOUND_AFTER: Duration = Duration::from_secs(30);
 /// Longest pause before a relay is tried again.
 pub const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Time that a relay has to answer a new socket with a welcome.

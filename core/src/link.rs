@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::channel::inbox::{Budget, Inbox, Received};
-use crate::channel::outbox::{Frame, Outbox, QueueFull};
+use crate::channel::outbox::{Bound, Frame, Outbox, QueueFull};
 use crate::channel::peersockets::{self, GOODBYE, PING, PONG, PROTOCOL};
 use crate::drive::DriveKey;
 use crate::error::LinkError;
@@ -95,36 +95,30 @@ impl Link {
     /// Queues a message. Only a proved link takes any.
     pub fn send(&mut self, topic: &Arc<str>, message: Vec<u8>) -> Result<(), QueueFull> {
         if !self.is_proved {
-            return Err(QueueFull(message));
+            return Err(QueueFull { message, bound: Bound::Bytes });
         }
         self.has_carried = true;
         self.outbox.push(topic, message)
     }
 
-    /// Tells the remote that this device leaves, ahead of what is queued: a page that closes has no time for it. Who has not
-    /// proved the drive key is told nothing.
+    /// What a message of this length would be too much for.
+    pub fn bound(&self, length: usize) -> Option<Bound> {
+        self.outbox.bound(length)
+    }
+
+    /// Tells the remote that this device leaves, behind the first [`limits::LAST_WORDS`] bytes of what is queued; the rest is
+    /// dropped. Who has not proved the drive key is told nothing.
     pub fn goodbye(&mut self) {
         if self.is_proved {
+            self.seal_queued(self.secure.output_length() + limits::LAST_WORDS);
             self.send_now(GOODBYE);
         }
+        self.outbox = Outbox::default();
     }
 
     /// Takes at most `limit` bytes for the carrier, sealing as many frames as fit.
     pub fn take_output(&mut self, limit: usize) -> Vec<u8> {
-        if let Some(channel) = self.channel {
-            while self.secure.output_length() + limits::SEALED_FRAME <= limit.max(limits::SEALED_FRAME) {
-                let Some(Frame { kind, payload }) = self.outbox.next_frame() else {
-                    break;
-                };
-                self.mux.send(channel, kind, &payload);
-                self.seal_mux();
-            }
-        }
-        self.secure.take_output(limit)
-    }
-
-    /// Takes at most `limit` bytes of what is sealed already, and nothing of what waits behind it.
-    pub fn take_sealed(&mut self, limit: usize) -> Vec<u8> {
+        self.seal_queued(limit.max(limits::SEALED_FRAME));
         self.secure.take_output(limit)
     }
 
@@ -145,8 +139,7 @@ impl Link {
         self.pinged_at = None;
         self.secure.handle_bytes(bytes);
         loop {
-            let limit = if self.is_proved { limits::FRAME } else { limits::FRAME_BEFORE_PROOF };
-            let frame = self.secure.poll_frame(limit)?;
+            let frame = self.secure.poll_frame(limits::FRAME)?;
             self.open_channel_when_established()?;
             let Some(frame) = frame else {
                 return Ok(());
@@ -234,6 +227,20 @@ impl Link {
             self.send_now(PONG);
         }
         Ok(())
+    }
+
+    /// Seals what is queued until a further frame might not fit `limit` bytes of output.
+    fn seal_queued(&mut self, limit: usize) {
+        let Some(channel) = self.channel else {
+            return;
+        };
+        while self.secure.output_length() + limits::SEALED_FRAME <= limit {
+            let Some(Frame { kind, payload }) = self.outbox.next_frame() else {
+                break;
+            };
+            self.mux.send(channel, kind, &payload);
+            self.seal_mux();
+        }
     }
 
     fn send_now(&mut self, kind: u64) {

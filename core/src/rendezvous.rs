@@ -37,17 +37,25 @@ pub enum HangupReason {
     Violation,
     /// The member is not in the room.
     Gone,
+    /// The other end waited too long for a sign of life, or for the proof.
+    Timeout,
     /// A reason that a newer device gave.
     Other(u64),
 }
 
 impl HangupReason {
+    /// Whether dialling again may do better.
+    pub fn allows_redial(self) -> bool {
+        matches!(self, Self::Busy | Self::Violation | Self::Timeout)
+    }
+
     fn from_wire(number: u64) -> Self {
         match number {
             0 => Self::Done,
             1 => Self::Busy,
             2 => Self::Violation,
             3 => Self::Gone,
+            4 => Self::Timeout,
             other => Self::Other(other),
         }
     }
@@ -58,6 +66,7 @@ impl HangupReason {
             Self::Busy => 1,
             Self::Violation => 2,
             Self::Gone => 3,
+            Self::Timeout => 4,
             Self::Other(number) => number,
         }
     }

@@ -148,7 +148,7 @@ impl Secure {
         let Phase::Established(established) = &mut self.phase else {
             return false;
         };
-        if plaintext.len() > limits::FRAME - SEAL_OVERHEAD || push(&mut established.push, &mut plaintext).is_err() {
+        if plaintext.len() > limits::UINT24 - SEAL_OVERHEAD || push(&mut established.push, &mut plaintext).is_err() {
             return false;
         }
         framing::put_header(&mut self.output, plaintext.len());
@@ -194,8 +194,8 @@ impl Secure {
         let Phase::Handshake(handshake) = &mut self.phase else {
             return Err(LinkError::Handshake);
         };
-        let mut payload = [0; limits::FRAME_BEFORE_PROOF];
         // A payload means nothing here; JavaScript ignores it too.
+        let mut payload = vec![0; message.len()];
         handshake.read_message(message, &mut payload).map_err(|_| LinkError::Handshake)?;
         if handshake.is_my_turn() && !handshake.is_handshake_finished() {
             self.write_handshake()?;

@@ -5,7 +5,7 @@ mod devices;
 use std::sync::Arc;
 
 use devices::{End, Pair, ROLES, Stranger, at, device, drive, entropy, framed, frames};
-use peersockets_core::channel::outbox::QueueFull;
+use peersockets_core::channel::outbox::{Bound, QueueFull};
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::{LinkError, WireError};
 use peersockets_core::limits;
@@ -39,7 +39,10 @@ fn nothing_is_sent_before_the_handshake_is_complete() {
     let Pair { mut initiator, mut responder } = Pair::new();
     // Whatever is wanted of either end, it writes the next handshake message and nothing more.
     let press = |end: &mut End| {
-        assert_eq!(end.link.send(&chat(), b"early".to_vec()), Err(QueueFull(b"early".to_vec())));
+        assert_eq!(
+            end.link.send(&chat(), b"early".to_vec()),
+            Err(QueueFull { message: b"early".to_vec(), bound: Bound::Bytes })
+        );
         end.link.goodbye();
         end.link.handle_timeout(at(5.0)).unwrap();
         end.written()
@@ -179,6 +182,7 @@ fn a_damaged_frame_ends_the_link_and_releases_nothing() {
     let whole = sealed(&mut Pair::proved());
     let [topic, one, two] = frames(&whole)[..] else { panic!("three frames") };
 
+    let too_long = Err(LinkError::Malformed(WireError::FrameTooLong));
     for bit in 0..one.len() * 8 {
         let mut responder = Pair::proved().responder;
         let mut damaged = one.to_vec();
@@ -186,7 +190,10 @@ fn a_damaged_frame_ends_the_link_and_releases_nothing() {
         responder.read(Time::default(), topic).unwrap();
         let outcome = responder.read(Time::default(), &damaged).and_then(|()| responder.read(Time::default(), two));
         let is_length = bit < 3 * 8;
-        assert!(outcome == Err(LinkError::Damaged) || is_length && outcome == Ok(()), "bit {bit}: {outcome:?}");
+        assert!(
+            outcome == Err(LinkError::Damaged) || is_length && (outcome == Ok(()) || outcome == too_long),
+            "bit {bit}: {outcome:?}"
+        );
         assert!(responder.events.is_empty(), "bit {bit}");
     }
 
@@ -241,27 +248,16 @@ fn a_carrier_that_takes_little_at_a_time_gets_the_same_bytes() {
 #[test]
 fn an_oversize_frame_ends_the_link_at_its_length() {
     let too_long = Err(LinkError::Malformed(WireError::FrameTooLong));
-    let before_proof = |meet: fn(Role) -> End| {
+    let meet: [fn(&mut End); 3] = [|_| {}, |end| drop(Stranger::meet(end)), |end| drop(Stranger::proved(end))];
+    for (state, meet) in meet.into_iter().enumerate() {
         for role in ROLES {
             for (length, outcome) in [(65_536, Ok(())), (65_537, too_long), (16_777_215, too_long)] {
+                let mut end = End::new(role, 1, drive());
+                meet(&mut end);
                 let field = &u32::to_le_bytes(length)[..3];
-                assert_eq!(meet(role).read(Time::default(), field), outcome, "{length} for the {role:?}");
+                assert_eq!(end.read(Time::default(), field), outcome, "{length} for the {role:?} in state {state}");
             }
         }
-    };
-    before_proof(|role| End::new(role, 1, drive()));
-    before_proof(|role| {
-        let mut end = End::new(role, 1, drive());
-        Stranger::meet(&mut end);
-        end
-    });
-    // After the proof no length that three bytes can hold is too long, and none is believed.
-    for role in ROLES {
-        let mut end = End::new(role, 1, drive());
-        Stranger::proved(&mut end);
-        end.read(Time::default(), &[0xff; 3]).unwrap();
-        end.read(Time::default(), &[0; 60_000]).unwrap();
-        assert!(end.events.is_empty());
     }
 }
 

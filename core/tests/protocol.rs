@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use peersockets_core::limits;
+
 #[test]
 fn every_must_names_a_test_that_exists() {
     let protocol = fs::read_to_string(root().join("core/PROTOCOL.md")).unwrap();
@@ -11,16 +13,53 @@ fn every_must_names_a_test_that_exists() {
     let named = names(&protocol);
     assert!(named.len() > 50, "{} names were found in PROTOCOL.md", named.len());
     let missing: Vec<_> = named.iter().filter(|name| !tests.contains(**name)).collect();
-    let unnamed: Vec<_> = blocks(&protocol).into_iter().filter(|block| ends_in_an_unnamed_must(block)).collect();
+    let unnamed: Vec<_> = blocks(&protocol).into_iter().filter(|block| has_an_unnamed_must(block)).collect();
     assert!(missing.is_empty() && unnamed.is_empty(), "no such test: {missing:#?}\nMUST without a test: {unnamed:#?}");
 }
 
 #[test]
 fn a_must_without_a_test_is_noticed() {
-    let text = "It MUST hold [`one`], [`two`], and\nMUST not break.\n- It MUST end [`three`].\n\nEach **MUST** is named [`four`].";
-    assert_eq!(names(text), ["one", "two", "three", "four"]);
-    let unnamed: Vec<_> = blocks(text).into_iter().map(|block| ends_in_an_unnamed_must(&block)).collect();
-    assert_eq!(unnamed, [true, false, false]);
+    let text = "It MUST hold [`one`], [`two`], and\nMUST not break.\n- It MUST end [`three`].\n\nIt MUST begin and MUST end [`three`].\n\nEach **MUST** is named [`four`].";
+    assert_eq!(names(text), ["one", "two", "three", "three", "four"]);
+    let unnamed: Vec<_> = blocks(text).into_iter().map(|block| has_an_unnamed_must(&block)).collect();
+    assert_eq!(unnamed, [true, false, true, false]);
+}
+
+#[test]
+fn the_limits_that_the_protocol_quotes_are_those_of_the_code() {
+    let protocol = fs::read_to_string(root().join("core/PROTOCOL.md")).unwrap().replace('\n', " ");
+    for quote in [
+        format!("message {} bytes", grouped(limits::MESSAGE)),
+        format!("a FIRST longer than {} bytes", grouped(limits::MESSAGE)),
+        format!("topic name {} bytes of UTF-8", limits::TOPIC_NAME),
+        format!("a topic name above {} bytes", limits::TOPIC_NAME),
+        format!("{} topics per device", limits::TOPICS),
+        format!("`uint` slot 0..{}", limits::SLOTS - 1),
+        format!("{} devices per drive", limits::DEVICES),
+        format!("({} departed devices", grouped(limits::DEPARTED_DEVICES)),
+        format!("{} inbound handshakes per second", limits::HANDSHAKES_PER_SECOND),
+        format!("DATA {} bytes", grouped(limits::CIRCUIT_CHUNK)),
+        format!("relay room {} members, {} of one address", limits::ROOM, limits::ROOM_PER_ADDRESS),
+        format!("{} bytes on the wire", grouped(limits::SEALED_FRAME)),
+        format!("a length field of {}, of the {}", grouped(limits::FRAME), grouped(limits::UINT24)),
+        format!("within {} MiB for all peers", limits::REASSEMBLY >> 20),
+        format!("Up to {} bytes of what a device has queued", grouped(limits::LAST_WORDS)),
+        format!("only {} s in a room", limits::RELAY_IS_SOUND_AFTER.as_secs()),
+        format!("from link to proof | {} s", limits::PROOF_TIME.as_secs()),
+        format!("PING after silence | {} s", limits::PING_AFTER.as_secs()),
+        format!("if a PING has been out for {} s", limits::PONG_WITHIN.as_secs()),
+        format!("{} s doubling to {} s", limits::RETRY_FIRST.as_secs_f64(), limits::RETRY_MAX.as_secs()),
+    ] {
+        assert!(protocol.contains(&quote), "PROTOCOL.md does not say {quote:?}");
+    }
+}
+
+/// With a comma for each thousand.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap()).collect();
+    groups.join(",")
 }
 
 fn root() -> PathBuf {
@@ -48,10 +87,9 @@ fn blocks(text: &str) -> Vec<String> {
     blocks
 }
 
-/// A bold MUST is the word, not a demand.
-fn ends_in_an_unnamed_must(block: &str) -> bool {
-    let demands = block.replace("**MUST**", "");
-    demands.rsplit_once("MUST").is_some_and(|(_, rest)| names(rest).is_empty())
+/// Whether a demand has no name between it and the next one, or the end. A bold MUST is the word, not a demand.
+fn has_an_unnamed_must(block: &str) -> bool {
+    block.replace("**MUST**", "").split("MUST").skip(1).any(|rest| names(rest).is_empty())
 }
 
 /// The names of all tests, in Rust and in JavaScript.

@@ -69,7 +69,7 @@ fn refusals_match_npm_secret_stream() {
         ours.take_output(usize::MAX);
 
         ours.handle_bytes(&bytes(&case["bytes"]));
-        let outcome = ours.poll_frame(limits::FRAME);
+        let outcome = ours.poll_frame(limits::UINT24);
         match case["error"].as_str() {
             Some(error) => assert_eq!(outcome, Err(meaning(error)), "{case}"),
             None => {
@@ -115,7 +115,7 @@ fn reads(ours: &mut Secure, entry: &Value, chunk: usize) {
     let mut opened = Vec::new();
     for chunk in frame.chunks(chunk.min(frame.len())) {
         ours.handle_bytes(chunk);
-        opened.extend(ours.poll_frame(limits::FRAME).unwrap());
+        opened.extend(ours.poll_frame(limits::UINT24).unwrap());
     }
     let sent = (text(&entry["kind"]) == "data").then(|| plaintext(entry));
     let expected: Vec<_> = sent.into_iter().filter(|plaintext| !plaintext.is_empty()).collect();

@@ -1,4 +1,4 @@
-import type { PeerSocketsError } from './errors.js';
+import type { PeerSocketsError, Problem } from './errors.js';
 import type { PeerSockets as Glue } from './wasm/glue.js';
 
 /** A call that waits for Rust. */
@@ -9,30 +9,55 @@ export interface Call {
   fail?(error: PeerSocketsError): void;
 }
 
+/** Topics and watchers that are open at most. */
+const HANDLES = 4_096;
 /** Messages that wait at most. */
 const MESSAGES = 256;
 /** Bytes of those messages at most: 1 MiB. */
 const BYTES = 1024 * 1024;
 
-/** The calls made before Rust is there, in order. Only those that carry messages are bounded: all others must work. */
+/** What Rust says too when one more is opened. */
+export const tooManyHandles: Problem = { code: 'too-many-handles', reason: `${HANDLES} topics and watchers are open already` };
+
+/** The calls made before Rust is there, in order and as many as Rust itself would take. A handle goes by the call that opens it. */
 export class Backlog {
-  readonly #calls: Call[] = [];
+  readonly #calls = new Set<Call>();
+  /** The handles that are open, and whether messages wait on each. */
+  readonly #handles = new Map<Call, boolean>();
   #messages = 0;
   #bytes = 0;
 
   /**
-   * Adds a call, which carries a message of this many bytes if it carries one.
+   * Adds a call that opens a handle.
    *
-   * @returns `false` if there is no room for its message
+   * @returns `false` if too many are open
    */
-  add(call: Call, bytes?: number): boolean {
-    if (bytes !== undefined) {
-      if (this.#messages === MESSAGES || this.#bytes + bytes > BYTES) return false;
-      this.#messages += 1;
-      this.#bytes += bytes;
-    }
-    this.#calls.push(call);
+  open(opening: Call): boolean {
+    if (this.#handles.size === HANDLES) return false;
+    this.#handles.set(opening, false);
+    this.#calls.add(opening);
     return true;
+  }
+
+  /** Adds the call that closes a handle. Where it sends nothing, it is as if it had never been opened. */
+  close(opening: Call, closing: Call): void {
+    if (this.#handles.get(opening)) this.#calls.add(closing);
+    else this.#calls.delete(opening);
+    this.#handles.delete(opening);
+  }
+
+  /** Whether a message of this many bytes may be added. */
+  hasRoom(bytes: number): boolean {
+    return this.#messages < MESSAGES && this.#bytes + bytes <= BYTES;
+  }
+
+  /** Adds a call that sends a message of this many bytes on a handle. On one that is not open it does nothing. */
+  send(opening: Call, call: Call, bytes: number): void {
+    if (!this.#handles.has(opening)) return;
+    this.#handles.set(opening, true);
+    this.#calls.add(call);
+    this.#messages += 1;
+    this.#bytes += bytes;
   }
 
   /** The calls, in the order in which they were made. */

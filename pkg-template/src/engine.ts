@@ -1,17 +1,18 @@
+import { attempt } from './attempt.js';
 import { Backlog } from './backlog.js';
 import type { Call } from './backlog.js';
-import { chooseDrive } from './drive.js';
 import { PeerSocketsError } from './errors.js';
 import type { Problem } from './errors.js';
 import { loadWasm } from './load.js';
-import { copyOf } from './message.js';
-import { currentPage, isSecurePage, pageIsParsed } from './page.js';
+import type { Message } from './message.js';
+import { fillIn, readOptions } from './options.js';
+import { currentPage, pageIsParsed } from './page.js';
 import type { PeerSocketsOptions } from './peer-sockets.js';
-import { chooseRelays } from './relays.js';
+import { Returns } from './returns.js';
 import { Kind } from './seam.js';
 import type { Deliver, GlueError, GlueOptions } from './seam.js';
 import type { State } from './stats.js';
-import { toText } from './text.js';
+import { thrownText } from './text.js';
 import { PeerSockets as Glue } from './wasm/glue.js';
 
 /** The `PeerSockets` object, as its engine sees it. Never called inside a call that the page makes. */
@@ -22,9 +23,17 @@ export interface Host {
   onState(state: State): void;
 }
 
+/** What Rust made for a `Topic` or `PeerEvents`. */
+export interface RustHalf {
+  readonly handle: number;
+  close(): void;
+  free(): void;
+}
+
 /** A `Topic` or `PeerEvents`, as the engine sees it. */
 export interface Receiver {
   readonly target: EventTarget;
+  readonly rust: RustHalf;
   /** Its topic's name. */
   readonly topic?: string;
   /** Something came for it. */
@@ -33,173 +42,204 @@ export interface Receiver {
   abandon(): void;
 }
 
+/** Told of a message that can't be sent, and why. */
+type GiveBack = (message: Message, problem: Problem) => void;
+
 /**
- * The Rust half of one `PeerSockets`: brings it up, keeps calls for it until then, tells receivers what it delivers, and is
- * dead to the page once it was closed or has crashed.
+ * The Rust half of one `PeerSockets`: brings it up, keeps calls for it until then, and tells receivers what it delivers. Once it was
+ * closed it is dead to the page; once it has failed, every message comes back.
  */
 export class Engine {
   /** Resolves when Rust is there and has got all calls made before; rejects with a `PeerSocketsError`. */
   readonly opened: Promise<void>;
   readonly #host: Host;
   readonly #receivers = new Map<number, Receiver>();
+  readonly #returns = new Returns();
   #backlog = new Backlog();
   #rust: Glue | undefined;
-  #loadError: PeerSocketsError | undefined;
-  #hasEnded = false;
+  #failure: PeerSocketsError | undefined;
+  #isClosed = false;
 
-  constructor(options: PeerSocketsOptions, host: Host) {
+  constructor(options: PeerSocketsOptions | null | undefined, host: Host) {
     this.#host = host;
     this.opened = this.#open(options);
     // Whoever wants to know asks for `ready` or listens to `error`.
     this.opened.catch(() => {});
   }
 
-  /** Whether it was closed or has crashed: calls are not made any more. */
-  get hasEnded(): boolean {
-    return this.#hasEnded;
-  }
-
-  /** Makes a call: now, or when Rust is there. */
-  call(call: Call): void {
-    if (this.#rust) this.#run(call.run);
-    else if (this.#isLoading) this.#backlog.add(call);
+  /** Whether it was closed: calls are not made any more. */
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /** Makes a call if Rust is there. */
   callIfOpen(run: Call['run']): void {
-    if (this.#rust) this.#run(run);
+    if (this.#rust) this.#make({ run }, this.#rust);
   }
 
-  /** Sends a message: now, or when Rust is there. `refuse` is told why it never will be. */
-  send(bytes: Uint8Array, send: (bytes: Uint8Array) => void, refuse: (problem: Problem) => void): void {
-    if (this.#rust) return this.#run(() => send(bytes));
-    if (this.#hasEnded) return;
-    const kept = copyOf(bytes);
-    const fail = (error: PeerSocketsError) => refuse({ ...problemOf(error), message: kept });
-    if (this.#loadError) {
-      fail(this.#loadError);
-    } else if (!this.#backlog.add({ run: () => send(kept), fail }, kept.byteLength)) {
-      refuse({ code: 'queue-full', reason: 'more than 256 messages or 1 MiB were sent before the WebAssembly was loaded', message: kept });
+  /**
+   * Makes the call that opens a handle: now, or when Rust is there.
+   *
+   * @returns `false` if too many are open already
+   */
+  openHandle(opening: Call): boolean {
+    if (this.#isLoading) return this.#backlog.open(opening);
+    this.#call(opening);
+    return true;
+  }
+
+  /** Makes the call that closes a handle: now, or when Rust is there. */
+  closeHandle(opening: Call, closing: Call): void {
+    if (this.#isLoading) this.#backlog.close(opening, closing);
+    else this.#call(closing);
+  }
+
+  /** Sends a message on a handle: now, or when Rust is there. `send` tells why it is not taken, and `giveBack` is told. */
+  send(opening: Call, message: Message, send: (bytes: Uint8Array) => string | undefined, giveBack: GiveBack): void {
+    const sending = (message: Message): Call => ({
+      run: () => {
+        const reason = send(message.bytes);
+        if (reason !== undefined) giveBack(message, { code: 'queue-full', reason });
+      },
+      fail: (error) => giveBack(message, problemOf(error)),
+    });
+    if (!this.#isLoading) {
+      this.#call(sending(message));
+      return;
     }
+    const { byteLength } = message.bytes;
+    const copy = this.#backlog.hasRoom(byteLength) ? attempt(() => message.bytes.slice()) : undefined;
+    if (copy) this.#backlog.send(opening, sending({ given: copy, bytes: copy }), byteLength);
+    else giveBack(message, { code: 'queue-full', reason: 'more than 256 messages or 1 MiB were sent before the WebAssembly was loaded' });
   }
 
-  /** Lets a receiver have what comes for this handle of Rust's. */
-  connect(handle: number, receiver: Receiver): void {
-    this.#receivers.set(handle, receiver);
+  /** Lets a receiver have what comes for its half of Rust's. */
+  connect(receiver: Receiver): void {
+    this.#receivers.set(receiver.rust.handle, receiver);
   }
 
-  /** Lets nothing come for this handle any more, not even what is on its way. */
-  disconnect(handle: number): void {
-    this.#receivers.delete(handle);
+  /** Closes a half of Rust's and lets nothing come for it any more, not even what is on its way. */
+  disconnect(rust: RustHalf): void {
+    this.#receivers.delete(rust.handle);
+    rust.close();
+    this.#free(rust);
   }
 
-  /** Reports a problem found inside a call of the page's: after that call, when its listeners are there. */
-  report(problem: Problem, target: () => EventTarget | undefined): void {
-    queueMicrotask(() => this.#host.onProblem(problem, target()));
+  /**
+   * Reports a problem found inside a call of the page's, and gives a message back: after that call, when its listeners are there.
+   */
+  report(problem: Problem, target: () => EventTarget | undefined, returned?: Message): void {
+    const message = returned ? this.#returns.add(returned) : problem.message;
+    queueMicrotask(() => {
+      this.#returns.remove(message);
+      this.#host.onProblem({ ...problem, message }, target());
+    });
   }
 
   /** Ends it for good, without an event. */
   close(): void {
-    this.callIfOpen((rust) => rust.close());
-    this.#end();
-  }
-
-  get #isLoading(): boolean {
-    return !this.#rust && !this.#loadError && !this.#hasEnded;
-  }
-
-  async #open(options: PeerSocketsOptions): Promise<void> {
-    try {
-      await loadWasm(options.wasm);
-    } catch (error) {
-      if (error instanceof PeerSocketsError) this.#failToLoad(error);
-      throw error;
-    }
-    if (options.drive === undefined || options.relays === undefined) await pageIsParsed();
-    if (this.#hasEnded) return;
-    const glueOptions = glueOptionsOf(options);
-    try {
-      this.#rust = new Glue(glueOptions, this.#deliver);
-    } catch (cause) {
-      throw this.#crash(cause);
-    }
-    const calls = this.#backlog;
-    this.#backlog = new Backlog();
-    for (const { run } of calls) this.callIfOpen(run);
-    // Last, because its listeners may make calls.
-    if (this.#hasEnded) return;
-    this.#host.onState('connecting');
-    if (glueOptions.relays.length === 0) this.#host.onProblem({ code: 'no-relay', reason: 'no relay is named' });
-  }
-
-  /** Nothing that was given may be lost in silence: each message that waited is reported. */
-  #failToLoad(error: PeerSocketsError): void {
-    if (this.#hasEnded) return;
-    this.#loadError = error;
-    this.#host.onState('failed');
-    this.#host.onProblem(problemOf(error));
-    const calls = this.#backlog;
-    this.#backlog = new Backlog();
-    for (const call of calls) call.fail?.(error);
-  }
-
-  /** Rust never throws, so what is thrown is a trap, after which nothing in it can be trusted. */
-  #run(run: Call['run']): void {
-    if (!this.#rust) return;
-    try {
-      run(this.#rust);
-    } catch (cause) {
-      this.#crash(cause);
-    }
-  }
-
-  #crash(cause: unknown): PeerSocketsError {
-    const detail = cause instanceof Error ? cause.message : toText(cause);
-    const problem: Problem = { code: 'crashed', reason: `the WebAssembly crashed: ${detail}`, cause };
-    const receivers = [...this.#receivers.values()];
-    this.#end();
-    queueMicrotask(() => {
-      this.#host.onState('failed');
-      this.#host.onProblem(problem);
-      for (const receiver of receivers) receiver.abandon();
+    this.callIfOpen((rust) => {
+      rust.close();
+      for (const receiver of this.#receivers.values()) this.#free(receiver.rust);
+      this.#free(rust);
     });
-    return new PeerSocketsError(problem);
-  }
-
-  #end(): void {
-    this.#hasEnded = true;
+    this.#isClosed = true;
     this.#rust = undefined;
     this.#receivers.clear();
     this.#backlog = new Backlog();
   }
 
+  get #isLoading(): boolean {
+    return !this.#rust && !this.#failure && !this.#isClosed;
+  }
+
+  #call(call: Call): void {
+    if (this.#rust) this.#make(call, this.#rust);
+    else if (this.#failure) call.fail?.(this.#failure);
+  }
+
+  async #open(options: PeerSocketsOptions | null | undefined): Promise<void> {
+    try {
+      const given = readOptions(options);
+      await loadWasm(given.wasm);
+      if (given.drive === undefined || given.relays === undefined) await pageIsParsed();
+      if (!this.#isClosed) this.#start(fillIn(given, currentPage()));
+    } catch (cause) {
+      throw this.#fail(cause);
+    }
+  }
+
+  #start(options: GlueOptions): void {
+    this.#rust = new Glue(options, this.#deliver);
+    this.#replay();
+    if (this.#failure) throw this.#failure;
+    // Last, because its listeners may make calls.
+    this.#host.onState('connecting');
+    if (options.relays.length === 0 && !this.#isClosed) this.#host.onProblem({ code: 'no-relay', reason: 'no relay is named' });
+  }
+
+  /** Makes the calls that waited, or tells them that they never will be. */
+  #replay(): void {
+    const calls = this.#backlog;
+    this.#backlog = new Backlog();
+    for (const call of calls) this.#call(call);
+  }
+
+  /** Rust never throws, so what is thrown is a trap, after which nothing in it can be trusted. */
+  #make(call: Call, rust: Glue): void {
+    try {
+      call.run(rust);
+    } catch (cause) {
+      const error = this.#fail(cause);
+      call.fail?.(error);
+    }
+  }
+
+  /** Ends it with one error; nothing that was given is lost in silence. What no check foresaw is a crash. */
+  #fail(cause: unknown): PeerSocketsError {
+    const error = cause instanceof PeerSocketsError ? cause : crashOf(cause);
+    if (this.#isClosed || this.#failure) return error;
+    const receivers = [...this.#receivers.values()];
+    this.#failure = error;
+    this.#rust = undefined;
+    this.#receivers.clear();
+    queueMicrotask(() => {
+      this.#host.onState('failed');
+      this.#host.onProblem(problemOf(error));
+      for (const receiver of receivers) receiver.abandon();
+    });
+    this.#replay();
+    return error;
+  }
+
+  /** In a microtask: nothing of it is on the stack then, and Rust has had its own that were queued. Never after a crash. */
+  #free(rust: { free(): void }): void {
+    queueMicrotask(() => {
+      if (this.#failure) return;
+      try {
+        rust.free();
+      } catch (cause) {
+        this.#fail(cause);
+      }
+    });
+  }
+
   readonly #deliver: Deliver = (kind, handle, peerId, payload) => {
-    if (this.#hasEnded) return;
+    if (!this.#rust) return;
     if (kind === Kind.state) this.#host.onState(payload as State);
     else if (kind === Kind.error) this.#deliverError(handle, peerId, payload as GlueError);
     else this.#receivers.get(handle)?.receive(kind, peerId, payload);
   };
 
   #deliverError(handle: number, peerId: number, { code, text, url, topic, message }: GlueError): void {
-    if (code === 'crashed') {
-      this.#crash(new Error(text));
-      return;
-    }
     const receiver = this.#receivers.get(handle);
     const problem = { code, reason: text, url, topic: topic ?? receiver?.topic, message, peerId: peerId === 0 ? undefined : peerId };
     this.#host.onProblem(problem, receiver?.target);
   }
 }
 
-function glueOptionsOf(options: PeerSocketsOptions): GlueOptions {
-  const page = currentPage();
-  const drive = chooseDrive(options.drive, page);
-  return {
-    ...(drive === undefined ? {} : { drive }),
-    origin: page.origin,
-    relays: chooseRelays(options.relays, page),
-    isSecure: isSecurePage(page),
-  };
+function crashOf(cause: unknown): PeerSocketsError {
+  return new PeerSocketsError({ code: 'crashed', reason: `the WebAssembly crashed: ${thrownText(cause)}`, cause });
 }
 
 function problemOf({ code, reason, url, cause }: PeerSocketsError): Problem {

@@ -1,6 +1,7 @@
 /** Every error there is, and what whoever meets it can do. */
 const REMEDIES = {
   // What the page asked for
+  'bad-options': 'Pass a plain object, such as { drive, relays }, or nothing.',
   'bad-drive': 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">.',
   'bad-relay-url': 'Name at most 3 relays, each by a ws:// or wss:// URL, in install({ relays }) or <meta name="peersockets-relay">.',
   'bad-topic': 'Give join() a string, or a value that String() can turn into one.',
@@ -27,6 +28,7 @@ const REMEDIES = {
   'slow-reader': 'This device or its network is too slow for what it is sent. The relay is tried again by itself.',
   'shutting-down': 'The relay is being stopped. It is tried again by itself.',
   'join-timeout': 'The connection to the relay is too slow. It is tried again by itself.',
+  'refused': 'The relay says why. It is tried again by itself; its operator knows more.',
   'bad-frame': 'The relay and this page do not understand each other: update both to versions that fit.',
   // The WebAssembly
   'wasm-load-failed': 'Check that the file is served there and that the page may fetch it (CORS, connect-src), or pass install({ wasm }) its URL or bytes.',
@@ -37,7 +39,7 @@ const REMEDIES = {
 /** The codes of this version of the package. */
 export type KnownErrorCode = keyof typeof REMEDIES;
 
-/** What kind of error it is: stable, for programs. A relay newer than this package may bring others than the known ones. */
+/** What kind of error it is: stable, for programs. A WebAssembly of another version may bring others. */
 export type ErrorCode = KnownErrorCode | (string & {});
 
 /**
@@ -86,7 +88,7 @@ export class PeerSocketsError extends Error {
  * @internal
  */
 export function remedyFor(code: ErrorCode): string {
-  return isKnown(code) ? REMEDIES[code] : 'Update beaker-peersockets: a newer relay says something that it does not know yet.';
+  return isKnown(code) ? REMEDIES[code] : 'Update beaker-peersockets as a whole: its WebAssembly is of another version than the rest.';
 }
 
 /**
@@ -95,7 +97,7 @@ export function remedyFor(code: ErrorCode): string {
  * @internal
  */
 export class Warnings {
-  // What a relay makes up counts as one code, so that it cannot fill the console or this set.
+  // Unknown codes count as one, so that they cannot fill the console or this set.
   readonly #codes = new Set<KnownErrorCode | 'unknown'>();
 
   warn(problem: Problem): void {

@@ -57,7 +57,12 @@ export class PeerSocketsErrorEvent extends Event {
   readonly topic: string | undefined;
   /** The peer it is about, if it is about one. */
   readonly peerId: number | undefined;
-  /** The message that was not sent, if one was not: what was given for `bad-message`, a `Uint8Array` of its bytes for all others. */
+  /**
+   * The message that was not sent, if one was not: a `Uint8Array` of its own, of the bytes as they were when it was sent.
+   *
+   * What was given to `send()` itself where it has no bytes (`bad-message`), is a string of over 8,388,607 characters, or there is no
+   * memory for a copy: more than 64 MiB of copies in one turn are not made.
+   */
   readonly message: unknown;
   /** The same as an `Error`, ready to be thrown. */
   readonly error: PeerSocketsError;

@@ -1,3 +1,4 @@
+import { attempt } from './attempt.js';
 import { Warnings } from './errors.js';
 import { PeerSockets } from './peer-sockets.js';
 import type { PeerSocketsOptions } from './peer-sockets.js';
@@ -14,17 +15,20 @@ export interface InstallOptions extends PeerSocketsOptions {
  *
  * @returns what is `beaker.peersockets` from now on: without `force` and where there was one, that one, be it Beaker's own
  */
-export function install(options: InstallOptions = {}): PeerSockets {
+export function install(options?: InstallOptions | null): PeerSockets {
   const beaker = presentBeaker();
-  const present = beaker?.['peersockets'];
-  if (present && !options.force) {
-    if (present instanceof PeerSockets && isConfigured(options)) {
+  const present = attempt(() => beaker?.['peersockets']);
+  if (present && !attempt(() => options?.force)) {
+    if (isOurs(present) && isConfigured(options)) {
       warnings.warn({ code: 'already-installed', reason: 'install() was called again, so these options are ignored' });
     }
     return present as PeerSockets;
   }
   const sockets = new PeerSockets(options);
-  if (!(beaker && define(beaker, 'peersockets', sockets)) && !define(globalThis, 'beaker', { ...beaker, peersockets: sockets })) {
+  const isInstalled =
+    attempt(() => beaker && define(beaker, 'peersockets', sockets)) ||
+    attempt(() => define(globalThis, 'beaker', { ...beaker, peersockets: sockets }));
+  if (!isInstalled) {
     warnings.warn({ code: 'cannot-install', reason: 'the page has a beaker.peersockets that can not be replaced' });
   } else if (present) {
     closeIfPossible(present);
@@ -36,7 +40,7 @@ const warnings = new Warnings();
 
 /** The page's own `beaker`. An element with that id is none: it only seems to be on `window`. */
 function presentBeaker(): Record<string, unknown> | undefined {
-  const beaker: unknown = Object.hasOwn(globalThis, 'beaker') ? (globalThis as Record<string, unknown>)['beaker'] : undefined;
+  const beaker = attempt(() => (Object.hasOwn(globalThis, 'beaker') ? (globalThis as Record<string, unknown>)['beaker'] : undefined));
   return beaker !== null && typeof beaker === 'object' ? (beaker as Record<string, unknown>) : undefined;
 }
 
@@ -44,11 +48,16 @@ function define(target: object, name: string, value: unknown): boolean {
   return Reflect.defineProperty(target, name, { value, configurable: true, enumerable: true, writable: true });
 }
 
-function isConfigured({ drive, relays, wasm }: InstallOptions): boolean {
-  return drive !== undefined || relays !== undefined || wasm !== undefined;
+function isOurs(present: unknown): boolean {
+  return attempt(() => present instanceof PeerSockets) ?? false;
 }
 
+/** Options that can't be read are a wish too. */
+function isConfigured(options: InstallOptions | null | undefined): boolean {
+  return attempt(() => [options?.drive, options?.relays, options?.wasm].some((option) => option !== undefined)) ?? true;
+}
+
+/** A stranger's `close` may throw: it is not ours to report. */
 function closeIfPossible(sockets: unknown): void {
-  const { close } = sockets as { close?: unknown };
-  if (typeof close === 'function') close.call(sockets);
+  attempt(() => (sockets as { close?(): void }).close?.());
 }

@@ -1,5 +1,6 @@
+import { attempt } from './attempt.js';
 import { PeerSocketsError } from './errors.js';
-import { toText } from './text.js';
+import { thrownText } from './text.js';
 import { wasmUrl } from './wasm-url.js';
 import initialise from './wasm/glue.js';
 
@@ -14,7 +15,7 @@ let loading: Promise<void> | undefined;
  *
  * @internal
  */
-export function loadWasm(source: WasmSource = wasmUrl()): Promise<void> {
+export function loadWasm(source?: WasmSource): Promise<void> {
   loading ??= load(source).catch((error: unknown) => {
     loading = undefined;
     throw classify(error, source);
@@ -22,7 +23,7 @@ export function loadWasm(source: WasmSource = wasmUrl()): Promise<void> {
   return loading;
 }
 
-async function load(source: WasmSource): Promise<void> {
+async function load(source: WasmSource = wasmUrl()): Promise<void> {
   await initialise({ module_or_path: await compile(source) });
 }
 
@@ -43,16 +44,15 @@ async function compileResponse(response: Response): Promise<WebAssembly.Module> 
   return WebAssembly.compile(await response.arrayBuffer());
 }
 
-function classify(cause: unknown, source: WasmSource): PeerSocketsError {
-  const url = urlOf(source);
+function classify(cause: unknown, source: WasmSource | undefined): PeerSocketsError {
+  const url = attempt(() => urlOf(source ?? wasmUrl()));
   if (typeof WebAssembly === 'undefined') {
     return new PeerSocketsError({ code: 'wasm-load-failed', reason: 'this browser has WebAssembly switched off', url, cause });
   }
   if (!mayCompile()) {
     return new PeerSocketsError({ code: 'wasm-blocked-by-csp', reason: "the page's Content-Security-Policy forbids WebAssembly", url, cause });
   }
-  const detail = (cause instanceof Error ? cause.message : toText(cause))?.replace(/\.$/, '');
-  return new PeerSocketsError({ code: 'wasm-load-failed', reason: `the WebAssembly could not be loaded: ${detail}`, url, cause });
+  return new PeerSocketsError({ code: 'wasm-load-failed', reason: `the WebAssembly could not be loaded: ${thrownText(cause)}`, url, cause });
 }
 
 /** Browsers word a policy's refusal differently, but all refuse even the empty module. */
@@ -70,9 +70,5 @@ function urlOf(source: WasmSource): string | undefined {
   if (tag === '[object Response]') return (source as Response).url || undefined;
   if (tag !== '[object String]' && tag !== '[object URL]') return undefined;
   const text = String(source);
-  try {
-    return new URL(text, (globalThis.document as Document | undefined)?.baseURI).href;
-  } catch {
-    return text;
-  }
+  return attempt(() => new URL(text, (globalThis.document as Document | undefined)?.baseURI).href) ?? text;
 }

@@ -1,3 +1,5 @@
+import { tooManyHandles } from './backlog.js';
+import type { Call } from './backlog.js';
 import type { Engine, Receiver } from './engine.js';
 import { PeerSocketsEventTarget } from './event-target.js';
 import { PeerEvent } from './events.js';
@@ -18,6 +20,7 @@ export interface PeerEventsEventMap {
 /** The peers of the drive as they come and go, made by {@link PeerSockets.watch}. */
 export class PeerEvents extends PeerSocketsEventTarget<PeerEventsEventMap> {
   readonly #engine: Engine;
+  readonly #opening: Call;
   readonly #peers = new Set<number>();
   #rust: Glue | undefined;
   #isClosed = false;
@@ -25,6 +28,12 @@ export class PeerEvents extends PeerSocketsEventTarget<PeerEventsEventMap> {
   private constructor(engine: Engine) {
     super();
     this.#engine = engine;
+    this.#opening = {
+      run: (rust) => {
+        this.#rust = rust.watch();
+        engine.connect(this.#receiver(this.#rust));
+      },
+    };
     // In Beaker the method could be taken off the object.
     this.close = this.close.bind(this);
   }
@@ -32,12 +41,8 @@ export class PeerEvents extends PeerSocketsEventTarget<PeerEventsEventMap> {
   /** @internal */
   static watch(engine: Engine): PeerEvents {
     const peerEvents = new PeerEvents(engine);
-    engine.call({
-      run: (rust) => {
-        peerEvents.#rust = rust.watch();
-        engine.connect(peerEvents.#rust.handle, peerEvents.#receiver());
-      },
-    });
+    // Not there once it is closed: its error goes on to the PeerSockets.
+    if (!engine.openHandle(peerEvents.#opening)) engine.report(tooManyHandles, () => (peerEvents.#isClosed ? undefined : peerEvents));
     return peerEvents;
   }
 
@@ -51,11 +56,9 @@ export class PeerEvents extends PeerSocketsEventTarget<PeerEventsEventMap> {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#peers.clear();
-    this.#engine.call({
+    this.#engine.closeHandle(this.#opening, {
       run: () => {
-        if (!this.#rust) return;
-        this.#engine.disconnect(this.#rust.handle);
-        this.#rust.close();
+        if (this.#rust) this.#engine.disconnect(this.#rust);
         this.#rust = undefined;
       },
     });
@@ -71,9 +74,10 @@ export class PeerEvents extends PeerSocketsEventTarget<PeerEventsEventMap> {
     this.dispatchEvent(new PeerEvent('leave', peerId));
   }
 
-  #receiver(): Receiver {
+  #receiver(rust: Glue): Receiver {
     return {
       target: this,
+      rust,
       receive: (kind, peerId) => {
         if (kind === Kind.join) this.#join(peerId);
         else if (kind === Kind.leave) this.#leave(peerId);

@@ -54,7 +54,7 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
    *
    * @param options - drive, relays and WebAssembly, where the defaults don't fit
    */
-  constructor(options: PeerSocketsOptions = {}) {
+  constructor(options?: PeerSocketsOptions | null) {
     super();
     // In Beaker the methods could be taken off the object.
     this.join = this.join.bind(this);
@@ -78,7 +78,10 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
     return Topic.refuse(this.#engine, { code: 'bad-topic', reason: 'join() was given a value that can not be turned into a string' });
   }
 
-  /** Watches peers come and go. Returns at once; a `join` event for each peer that is here already follows. */
+  /**
+   * Watches peers come and go. Returns at once and never throws; a `join` event for each peer that is here already follows, or an `error`
+   * event of the returned {@link PeerEvents}: `too-many-handles`.
+   */
   watch(): PeerEvents {
     return PeerEvents.watch(this.#engine);
   }
@@ -90,7 +93,7 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
 
   /**
    * Resolves when the WebAssembly is loaded and has all calls made before; there may be no relay and no peer yet. Rejects with a
-   * {@link PeerSocketsError}, `code` `wasm-load-failed`, `wasm-blocked-by-csp` or `crashed`.
+   * {@link PeerSocketsError}, `code` `bad-options`, `wasm-load-failed`, `wasm-blocked-by-csp` or `crashed`.
    */
   get ready(): Promise<void> {
     return this.#engine.opened;
@@ -105,7 +108,13 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
     return { driveDiscoveryKey: '', deviceKey: '', relays: [], peers: [], ...stats, state: this.#state };
   }
 
-  /** Leaves for good: says goodbye to every peer, ends every {@link Topic} and {@link PeerEvents}, and closes the connections. */
+  /**
+   * Leaves for good: says goodbye to every peer, ends every {@link Topic} and {@link PeerEvents}, and closes the connections. What was
+   * sent just before still goes out, as far as 64 KiB for each peer; the rest does not, and nothing is said of it.
+   *
+   * When the page is left it says goodbye by itself, in a `pagehide` listener that is added when it is made. What the page sends in
+   * listeners of its own goes out if they were added before that.
+   */
   close(): void {
     if (this.#state === 'closed') return;
     this.#page.abort();
@@ -117,6 +126,7 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
   #become(state: State): void {
     if (state === this.#state || this.#state === 'closed') return;
     this.#state = state;
+    if (state === 'failed') this.#page.abort();
     this.dispatchEvent(new StateEvent(state));
   }
 

@@ -1,5 +1,6 @@
 import { loadWasm } from './load.js';
 import type { WasmSource } from './load.js';
+import { readOptions } from './options.js';
 
 /** What {@link ready} takes. */
 export interface ReadyOptions {
@@ -12,8 +13,8 @@ export interface ReadyOptions {
  * already, `wasm` is ignored.
  *
  * @returns a promise that resolves when it is loaded, and rejects with a {@link PeerSocketsError} whose `code` is
- * `wasm-load-failed` or `wasm-blocked-by-csp`
+ * `wasm-load-failed`, `wasm-blocked-by-csp` or `bad-options`
  */
-export function ready(options: ReadyOptions = {}): Promise<void> {
-  return loadWasm(options.wasm);
+export async function ready(options?: ReadyOptions | null): Promise<void> {
+  await loadWasm(readOptions(options).wasm);
 }

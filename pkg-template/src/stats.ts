@@ -6,7 +6,7 @@
  * - `ready`: in the drive's room on at least one relay
  * - `offline`: every relay is out of reach; each is tried again, at once when the browser comes back online
  * - `closed`: by `close()`, for good
- * - `failed`: the WebAssembly could not be loaded, or it crashed; an `error` event says why
+ * - `failed`: the options could not be read, or the WebAssembly could not be loaded or crashed; an `error` event says why
  */
 export type State = 'loading' | 'connecting' | 'ready' | 'offline' | 'closed' | 'failed';
 
@@ -28,8 +28,15 @@ export interface Stats {
 export interface RelayStats {
   /** Its absolute `ws:` or `wss:` URL. */
   url: string;
-  /** `waiting`: it could not be reached and is tried again later. */
-  state: 'connecting' | 'joined' | 'waiting';
+  /**
+   * Where this device stands with it.
+   *
+   * - `connecting`: it is being reached
+   * - `joined`: in the drive's room there
+   * - `waiting`: it could not be reached and is tried again later
+   * - `resting`: it is not tried any more: its URL can never be used, or the page said goodbye
+   */
+  state: 'connecting' | 'joined' | 'waiting' | 'resting';
   /** How many other devices it links this one to, proved or not. */
   members: number;
 }

@@ -1,10 +1,12 @@
+import { tooManyHandles } from './backlog.js';
+import type { Call } from './backlog.js';
 import type { Engine, Receiver } from './engine.js';
 import type { Problem } from './errors.js';
 import { PeerSocketsEventTarget } from './event-target.js';
 import { TopicMessageEvent } from './events.js';
 import type { PeerSocketsErrorEvent } from './events.js';
-import { LONGEST, copyOf, toBytes } from './message.js';
-import type { SendableMessage } from './message.js';
+import { LONGEST, toBytes } from './message.js';
+import type { Message, SendableMessage } from './message.js';
 import { parsePeerId } from './peer-id.js';
 import { Kind } from './seam.js';
 import type { Topic as Glue } from './wasm/glue.js';
@@ -24,6 +26,7 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
   /** The topic's name. */
   readonly name: string;
   readonly #engine: Engine;
+  readonly #opening: Call;
   #rust: Glue | undefined;
   #isClosed = false;
 
@@ -31,6 +34,12 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
     super();
     this.name = name;
     this.#engine = engine;
+    this.#opening = {
+      run: (rust) => {
+        this.#rust = rust.join(name);
+        engine.connect(this.#receiver(this.#rust));
+      },
+    };
     // In Beaker the methods could be taken off the object.
     this.send = this.send.bind(this);
     this.close = this.close.bind(this);
@@ -39,12 +48,7 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
   /** @internal */
   static join(engine: Engine, name: string): Topic {
     const topic = new Topic(engine, name);
-    engine.call({
-      run: (rust) => {
-        topic.#rust = rust.join(name);
-        engine.connect(topic.#rust.handle, topic.#receiver());
-      },
-    });
+    if (!engine.openHandle(topic.#opening)) topic.#report(tooManyHandles);
     return topic;
   }
 
@@ -62,31 +66,35 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
   /**
    * Sends a message to one peer. The bytes are copied at once; the buffer may be used again.
    *
-   * Messages arrive in order, for each peer and topic. To a peer that left or never was, and after {@link Topic.close}, nothing is
-   * sent and nothing said. It never throws: what can't be sent comes back in an `error` event with its `peerId` and `message`. Codes:
-   * `bad-message` (neither text nor bytes), `message-too-large`, `queue-full` (16 MiB wait for that peer; while the page loads, 256
-   * messages or 1 MiB in all), and the codes of a WebAssembly that could not be loaded.
+   * Messages arrive in order, for each peer and topic. To a peer that left, and after {@link Topic.close}, nothing is sent and nothing
+   * said. A message to an id that no `join` or `message` event has told of goes to whoever gets that id, if it was sent before the
+   * first relay was reached; after that, to nobody.
+   *
+   * It never throws: what can't be sent comes back in an `error` event with its `peerId` and `message`. Codes: `bad-message` (neither
+   * text nor bytes), `message-too-large`, `queue-full` (16 MiB or 65,536 messages wait for that peer, or 128 topics were used towards
+   * it; until the first relay is reached, 256 messages or 1 MiB in all), and the codes with which {@link PeerSockets.ready} rejects.
    *
    * @param peerId - the id from a `join` or `message` event, as a number or its digits
    * @param message - a string, sent as UTF-8, or bytes: an `ArrayBuffer` or any view of one; 0 to 8,388,607 bytes
    */
   send(peerId: number | string, message: SendableMessage): void {
     const id = parsePeerId(peerId);
-    if (id === undefined || this.#isClosed || this.#engine.hasEnded) return;
+    if (id === undefined || this.#isClosed || this.#engine.isClosed) return;
     const bytes = toBytes(message);
-    if (!bytes) {
-      this.#report({ code: 'bad-message', reason: `send() was given ${kindOf(message)}`, peerId: id, message });
+    if (!(bytes instanceof Uint8Array)) {
+      this.#report({ ...bytes, peerId: id });
       return;
     }
+    const sent = { given: message, bytes };
     if (bytes.byteLength > LONGEST) {
-      const reason = `send() was given a message of ${bytes.byteLength} bytes`;
-      this.#report({ code: 'message-too-large', reason, peerId: id, message: copyOf(bytes) });
+      this.#report({ code: 'message-too-large', reason: `send() was given a message of ${bytes.byteLength} bytes`, peerId: id }, sent);
       return;
     }
     this.#engine.send(
-      bytes,
-      (kept) => this.#rust?.send(id, kept),
-      (problem) => this.#report({ ...problem, peerId: id }),
+      this.#opening,
+      sent,
+      (kept) => this.#sendNow(id, kept),
+      (returned, problem) => this.#report({ ...problem, peerId: id }, returned),
     );
   }
 
@@ -97,24 +105,30 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#engine.call({
+    this.#engine.closeHandle(this.#opening, {
       run: () => {
-        if (!this.#rust) return;
-        this.#engine.disconnect(this.#rust.handle);
-        this.#rust.close();
+        if (this.#rust) this.#engine.disconnect(this.#rust);
         this.#rust = undefined;
       },
     });
   }
 
-  #report(problem: Problem): void {
-    // Not here once it is closed: its errors go on to the PeerSockets.
-    this.#engine.report({ ...problem, topic: this.name }, () => (this.#isClosed ? undefined : this));
+  /** Asks first, so that what is refused takes no memory of Rust's; returns why it is. */
+  #sendNow(peerId: number, bytes: Uint8Array): string | undefined {
+    const reason = this.#rust?.refusal(peerId, bytes.byteLength);
+    if (reason === undefined) this.#rust?.send(peerId, bytes);
+    return reason;
   }
 
-  #receiver(): Receiver {
+  #report(problem: Problem, returned?: Message): void {
+    // Not here once it is closed: its errors go on to the PeerSockets.
+    this.#engine.report({ ...problem, topic: this.name }, () => (this.#isClosed ? undefined : this), returned);
+  }
+
+  #receiver(rust: Glue): Receiver {
     return {
       target: this,
+      rust,
       topic: this.name,
       receive: (kind, peerId, payload) => {
         if (kind === Kind.message) this.dispatchEvent(new TopicMessageEvent(peerId, payload as Uint8Array));
@@ -122,13 +136,4 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
       abandon: () => {},
     };
   }
-}
-
-/** Names a value's kind in an error's text. */
-function kindOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (ArrayBuffer.isView(value)) return 'a view of a buffer that was transferred away';
-  if (Array.isArray(value)) return 'an array';
-  const type = typeof value;
-  return type === 'object' ? 'an object' : `a ${type}`;
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::address::ClientAddress;
 use crate::bucket::Bucket;
-use crate::limits::{ADDRESSES, HTTP_RESERVE, HTTP_RESERVE_PER_ADDRESS, Limits};
+use crate::limits::{ADDRESSES, HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, Limits};
 use crate::refusal::Refusal;
 
 /// The door of the relay.
@@ -18,33 +18,48 @@ pub struct Admission {
 
 #[derive(Debug, Default)]
 struct Counts {
-    connections: usize,
-    sockets: usize,
+    all: Tally,
     addresses: HashMap<ClientAddress, PerAddress>,
 }
 
 #[derive(Debug)]
 struct PerAddress {
-    connections: usize,
-    sockets: usize,
+    tally: Tally,
     new_sockets: Bucket,
 }
 
-/// What a permit is for.
+/// Connections of each kind. A connection counts as one kind only, so none takes the place of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    newcomers: usize,
+    http: usize,
+    sockets: usize,
+}
+
+/// What a TCP connection is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// A TCP connection, whatever it asks for.
-    Connection,
+    /// It has asked for nothing yet, for [`HTTP_HEAD_TIME`](crate::limits::HTTP_HEAD_TIME) at most, or is being refused.
+    Newcomer,
+    /// Anything but a WebSocket.
+    Http,
     /// A WebSocket that the relay serves.
     Socket,
 }
 
-/// One connection that is counted until this is dropped.
+/// The place of one TCP connection, which counts until this is dropped.
 #[derive(Debug)]
-pub struct Permit {
+pub struct Place {
     admission: Arc<Admission>,
-    address: ClientAddress,
+    is_proxy: bool,
+    held: Mutex<Held>,
+}
+
+/// As what, and for whom, a place counts.
+#[derive(Clone, Copy, Debug)]
+struct Held {
     kind: Kind,
+    address: ClientAddress,
 }
 
 impl Admission {
@@ -53,54 +68,95 @@ impl Admission {
         Arc::new(Self { limits, counts: Mutex::default() })
     }
 
-    /// Lets a TCP connection in, if it is not one too many even for being told so. `is_proxy` is not counted by address.
-    pub fn connect(self: &Arc<Self>, address: ClientAddress, is_proxy: bool) -> Option<Permit> {
+    /// Lets a TCP connection in, if it is not one too many even for being told so. `is_proxy` is not counted by address
+    /// until it has become a WebSocket.
+    pub fn connect(self: &Arc<Self>, address: ClientAddress, is_proxy: bool) -> Option<Place> {
         let limits = &self.limits;
         let mut counts = self.counts();
-        if counts.connections >= limits.connections.saturating_add(HTTP_RESERVE) {
+        if counts.all.total() >= limits.tcp_connections() {
             return None;
         }
-        let per_address = counts.of(address, limits)?;
-        if per_address.connections >= limits.connections_per_address.saturating_add(HTTP_RESERVE_PER_ADDRESS)
-            && !is_proxy
-        {
+        let newcomers = counts.of(address, limits)?.tally.newcomers;
+        if newcomers >= limits.newcomers_per_address() && !is_proxy {
             return None;
         }
-        per_address.connections += 1;
-        counts.connections += 1;
-        Some(Permit { admission: self.clone(), address, kind: Kind::Connection })
+        let held = Held { kind: Kind::Newcomer, address };
+        counts.add(held, limits)?;
+        Some(Place { admission: self.clone(), is_proxy, held: Mutex::new(held) })
     }
 
-    /// Lets a WebSocket in.
-    pub fn admit(self: &Arc<Self>, address: ClientAddress) -> Result<Permit, Refusal> {
-        let limits = &self.limits;
+    /// WebSockets that are open.
+    pub fn sockets(&self) -> usize {
+        self.counts().all.sockets
+    }
+
+    /// Connections that are open and asked for anything but a WebSocket.
+    pub fn http_connections(&self) -> usize {
+        self.counts().all.http
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Lets the connection be used for HTTP. `false`: there are too many such connections.
+    pub fn serve_http(&self) -> bool {
+        let mut held = self.held();
+        if held.kind == Kind::Http {
+            return true;
+        }
+        let mut counts = self.admission.counts();
+        let Some(entry) = counts.of(held.address, &self.admission.limits) else { return false };
+        let is_fair = self.is_proxy || entry.tally.http < HTTP_CONNECTIONS_PER_ADDRESS;
+        let is_free = is_fair && counts.all.http < HTTP_CONNECTIONS;
+        if is_free {
+            let address = held.address;
+            self.change(&mut counts, &mut held, Held { kind: Kind::Http, address });
+        }
+        is_free
+    }
+
+    /// Lets the connection be a WebSocket of `client`.
+    pub fn upgrade(&self, client: ClientAddress) -> Result<(), Refusal> {
+        let limits = &self.admission.limits;
         let full = Refusal::TooManyConnections(limits.connections);
-        let mut counts = self.counts();
-        if counts.sockets >= limits.connections {
+        let mut held = self.held();
+        let mut counts = self.admission.counts();
+        if counts.all.sockets >= limits.connections {
             return Err(full);
         }
-        let per_address = counts.of(address, limits).ok_or(full)?;
-        if per_address.sockets >= limits.connections_per_address {
+        let entry = counts.of(client, limits).ok_or(full)?;
+        if entry.tally.sockets >= limits.connections_per_address {
             return Err(Refusal::TooManyFromAddress(limits.connections_per_address));
         }
-        if !per_address.new_sockets.take(1, Instant::now()) {
+        if !entry.new_sockets.take(1, Instant::now()) {
             return Err(Refusal::TooFast {
                 burst: limits.new_connections_burst,
                 per_second: limits.new_connections_per_second,
             });
         }
-        per_address.sockets += 1;
-        counts.sockets += 1;
-        Ok(Permit { admission: self.clone(), address, kind: Kind::Socket })
+        self.change(&mut counts, &mut held, Held { kind: Kind::Socket, address: client });
+        Ok(())
     }
 
-    /// WebSockets that are open.
-    pub fn sockets(&self) -> usize {
-        self.counts().sockets
+    /// The new kind counts before the old one ends, so that the entry of an address is not forgotten in between.
+    fn change(&self, counts: &mut Counts, held: &mut Held, new: Held) {
+        if counts.add(new, &self.admission.limits).is_some() {
+            counts.remove(std::mem::replace(held, new));
+        }
     }
 
-    fn counts(&self) -> MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let held = *self.held();
+        self.admission.counts().remove(held);
     }
 }
 
@@ -115,36 +171,43 @@ impl Counts {
             }
         }
         Some(self.addresses.entry(address).or_insert_with(|| PerAddress {
-            connections: 0,
-            sockets: 0,
+            tally: Tally::default(),
             new_sockets: Bucket::new(limits.new_connections_burst, limits.new_connections_per_second, now),
         }))
+    }
+
+    fn add(&mut self, Held { kind, address }: Held, limits: &Limits) -> Option<()> {
+        *self.of(address, limits)?.tally.of(kind) += 1;
+        *self.all.of(kind) += 1;
+        Some(())
+    }
+
+    fn remove(&mut self, Held { kind, address }: Held) {
+        let Some(entry) = self.addresses.get_mut(&address) else { return };
+        *entry.tally.of(kind) -= 1;
+        *self.all.of(kind) -= 1;
+        if entry.is_forgettable(Instant::now()) {
+            self.addresses.remove(&address);
+        }
     }
 }
 
 impl PerAddress {
     fn is_forgettable(&mut self, now: Instant) -> bool {
-        self.connections == 0 && self.sockets == 0 && self.new_sockets.is_full(now)
+        self.tally == Tally::default() && self.new_sockets.is_full(now)
     }
 }
 
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let mut counts = self.admission.counts();
-        let counts = &mut *counts;
-        let Some(entry) = counts.addresses.get_mut(&self.address) else { return };
-        match self.kind {
-            Kind::Connection => {
-                counts.connections -= 1;
-                entry.connections -= 1;
-            }
-            Kind::Socket => {
-                counts.sockets -= 1;
-                entry.sockets -= 1;
-            }
+impl Tally {
+    fn of(&mut self, kind: Kind) -> &mut usize {
+        match kind {
+            Kind::Newcomer => &mut self.newcomers,
+            Kind::Http => &mut self.http,
+            Kind::Socket => &mut self.sockets,
         }
-        if entry.is_forgettable(Instant::now()) {
-            counts.addresses.remove(&self.address);
-        }
+    }
+
+    fn total(&self) -> usize {
+        self.newcomers + self.http + self.sockets
     }
 }

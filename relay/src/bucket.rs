@@ -25,9 +25,14 @@ impl Bucket {
         }
         let enough = self.tokens >= 1.0;
         if enough {
-            self.tokens -= tokens as f64;
+            self.overdraw(tokens);
         }
         enough
+    }
+
+    /// Takes tokens, whether there are any or not.
+    pub fn overdraw(&mut self, tokens: usize) {
+        self.tokens -= tokens as f64;
     }
 
     /// The time until [`Bucket::take`] succeeds again.

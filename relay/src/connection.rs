@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -22,9 +22,9 @@ use tokio_tungstenite::tungstenite::{Error as WsError, Message, error::ProtocolE
 use tracing::debug;
 
 use crate::address::ClientAddress;
-use crate::bucket::Bucket;
 use crate::limits::{BATCH, FAREWELL_TIME, Limits, READ_BUFFER, WRITE_BUFFER};
 use crate::mailbox::{Frames, Mailbox};
+use crate::read_limit::ReadLimit;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::rooms::{RoomId, Rooms};
@@ -32,8 +32,8 @@ use crate::traffic::{Counted, Traffic};
 
 type Socket = WebSocketStream<Counted<TcpStream>>;
 
-/// Bytes by which a frame counts beyond its own: empty ones cost work too.
-const FRAME_COST: usize = 8;
+/// Bytes by which a message counts beyond its own: even an empty ping costs us an answer.
+const MESSAGE_COST: usize = 64;
 
 /// A client after its upgrade to a WebSocket.
 pub struct Connection<R: Rooms> {
@@ -62,9 +62,15 @@ impl From<Refusal> for End {
 
 impl<R: Rooms> Connection<R> {
     /// A connection over `stream`, from which `already_read` has been read behind the upgrade.
-    pub async fn new(relay: Arc<Relay<R>>, address: ClientAddress, stream: TcpStream, already_read: Bytes) -> Self {
-        let traffic = Arc::new(Traffic::default());
-        let counted = Counted::new(stream, traffic.clone());
+    pub async fn new(
+        relay: Arc<Relay<R>>,
+        address: ClientAddress,
+        mut stream: Counted<TcpStream>,
+        already_read: Bytes,
+    ) -> Self {
+        let Limits { client_burst, client_rate, .. } = relay.limits;
+        stream.limit_reads(Some(ReadLimit::new(client_burst, client_rate, relay.metrics.waits_for_rate.clone())));
+        let traffic = stream.traffic();
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
             .write_buffer_size(WRITE_BUFFER)
@@ -73,7 +79,7 @@ impl<R: Rooms> Connection<R> {
             .max_frame_size(Some(RELAY_MESSAGE));
         // Copied, so that the larger buffer of HTTP is not kept for it.
         let already_read = already_read.to_vec();
-        let socket = Socket::from_partially_read(counted, already_read, Role::Server, Some(config)).await;
+        let socket = Socket::from_partially_read(stream, already_read, Role::Server, Some(config)).await;
         Self { relay, address, socket, traffic }
     }
 
@@ -84,15 +90,11 @@ impl<R: Rooms> Connection<R> {
         let mailbox = Arc::new(Mailbox::new(relay.limits.queue));
         let (mut sink, mut stream) = socket.split();
         let mut seat = None;
-        let mut reader = Reader {
-            relay: &relay,
-            stream: &mut stream,
-            traffic: &traffic,
-            allowance: Bucket::new(relay.limits.client_burst, relay.limits.client_rate, Instant::now()),
-        };
+        let mut reader = Reader { relay: &relay, stream: &mut stream, traffic: &traffic };
         let end = tokio::select! {
             Err(end) = reader.run(&mut seat, address, mailbox.clone()) => end,
-            Err(end) = write(&mut sink, &mailbox, &traffic, &relay.limits) => end,
+            Err(end) = write(&mut sink, &mailbox, &relay.limits) => end,
+            () = traffic.write_stall(relay.limits.write_timeout) => slow_reader(&relay.limits).into(),
             () = relay.shutdown.cancelled() => Refusal::ShuttingDown.into(),
         };
         if let Some(seat) = seat {
@@ -107,7 +109,7 @@ impl<R: Rooms> Connection<R> {
 
     /// Tells the client why it is not served.
     pub async fn refuse(self, refusal: Refusal) {
-        debug!(address = %self.address, code = refusal.code(), "a client was refused");
+        debug!(address = %self.address, code = refusal.code().name(), "a client was refused");
         finish(&self.relay, self.socket, Frames::default(), refusal.into()).await;
     }
 }
@@ -117,7 +119,6 @@ struct Reader<'a, R: Rooms> {
     relay: &'a Relay<R>,
     stream: &'a mut SplitStream<Socket>,
     traffic: &'a Traffic,
-    allowance: Bucket,
 }
 
 impl<R: Rooms> Reader<'_, R> {
@@ -159,7 +160,6 @@ impl<R: Rooms> Reader<'_, R> {
     }
 
     async fn handle(&mut self, seat: &mut R::Seat, message: Incoming) -> Result<(), End> {
-        self.charge(seat, message.cost()).await;
         let Some(frame) = message.frame()? else { return Ok(()) };
         let rooms = &self.relay.rooms;
         match ToRelay::decode(&frame).map_err(Refusal::from)? {
@@ -171,21 +171,9 @@ impl<R: Rooms> Reader<'_, R> {
         Ok(())
     }
 
-    /// Counts bytes, and lets a client that is too fast wait.
-    async fn charge(&mut self, seat: &mut R::Seat, bytes: usize) {
-        if self.allowance.take(bytes, Instant::now()) {
-            return;
-        }
-        self.relay.metrics.waits_for_rate.inc();
-        self.relay.rooms.flush(seat).await;
-        while !self.allowance.take(bytes, Instant::now()) {
-            sleep(self.allowance.wait(Instant::now()) + Duration::from_millis(1)).await;
-        }
-    }
-
     /// The next message, if it is there already.
     fn ready(&mut self) -> Option<Result<Incoming, End>> {
-        self.stream.next().now_or_never().map(Incoming::read)
+        self.stream.next().now_or_never().map(|message| self.take(message))
     }
 
     /// Waits for the next message, as long as the client is alive.
@@ -193,12 +181,17 @@ impl<R: Rooms> Reader<'_, R> {
         loop {
             let before = self.traffic.read();
             match timeout(self.relay.limits.dead_after, self.stream.next()).await {
-                Ok(message) => return Incoming::read(message),
-                // A part of a message came.
-                Err(_) if self.traffic.read() != before => {}
+                Ok(message) => return self.take(message),
+                // A part of a message came, or waits to be read.
+                Err(_) if self.traffic.read() != before || self.traffic.is_held_back() => {}
                 Err(_) => return Err(End::Silent),
             }
         }
+    }
+
+    fn take(&self, message: Option<Result<Message, WsError>>) -> Result<Incoming, End> {
+        self.traffic.surcharge(MESSAGE_COST);
+        Incoming::read(message)
     }
 }
 
@@ -219,10 +212,6 @@ impl Incoming {
         }
     }
 
-    fn cost(&self) -> usize {
-        self.0.len() + FRAME_COST
-    }
-
     /// The relay frame in it; none in a ping or pong.
     fn frame(self) -> Result<Option<Bytes>, Refusal> {
         match self.0 {
@@ -234,37 +223,19 @@ impl Incoming {
 }
 
 /// Writes what is in the mailbox, and pings.
-async fn write(
-    sink: &mut SplitSink<Socket, Message>,
-    mailbox: &Mailbox,
-    traffic: &Traffic,
-    limits: &Limits,
-) -> Result<Infallible, End> {
-    let slow_reader = || Refusal::SlowReader(limits.write_timeout.as_secs_f64());
+async fn write(sink: &mut SplitSink<Socket, Message>, mailbox: &Mailbox, limits: &Limits) -> Result<Infallible, End> {
     loop {
         let ping = sleep(jittered(limits.ping_interval));
         tokio::pin!(ping);
         loop {
             let frames = tokio::select! {
-                frames = mailbox.take() => Some(frames.map_err(|_| slow_reader())?),
+                frames = mailbox.take() => Some(frames.map_err(|_| slow_reader(limits))?),
                 () = &mut ping => None,
             };
-            let is_ping = frames.is_none();
-            let writing = async {
-                match frames {
-                    Some(frames) => write_frames(sink, mailbox, frames).await,
-                    None => sink.send(Message::Ping(Bytes::new())).await,
-                }
-            };
-            tokio::select! {
-                biased;
-                written = writing => written.map_err(|_| End::Closed)?,
-                () = traffic.write_stall(limits.write_timeout) => return Err(slow_reader().into()),
-            }
-            if is_ping {
-                break;
-            }
+            let Some(frames) = frames else { break };
+            write_frames(sink, mailbox, frames).await.map_err(|_| End::Closed)?;
         }
+        sink.send(Message::Ping(Bytes::new())).await.map_err(|_| End::Closed)?;
     }
 }
 
@@ -280,6 +251,10 @@ async fn write_frames(sink: &mut SplitSink<Socket, Message>, mailbox: &Mailbox, 
     sink.flush().await?;
     mailbox.written(unreported);
     Ok(())
+}
+
+fn slow_reader(limits: &Limits) -> Refusal {
+    Refusal::SlowReader(limits.write_timeout.as_secs_f64())
 }
 
 /// `time` ± 20 %.
@@ -308,14 +283,30 @@ async fn say_farewell(mut socket: Socket, unsent: Frames, refusal: Refusal) -> R
     for frame in unsent {
         socket.feed(Message::Binary(frame)).await?;
     }
-    let (code, text) = (refusal.code(), refusal.to_string());
+    let (code, text) = (refusal.code().name(), refusal.to_string());
     let mut frame = Vec::new();
     FromRelay::Refused { code, text: &text }.encode(&mut frame);
     socket.feed(Message::Binary(frame.into())).await?;
     socket.close(Some(CloseFrame { code: refusal.close_code(), reason: code.into() })).await?;
     let stream = socket.get_mut();
+    stream.limit_reads(None);
     stream.shutdown().await?;
     let mut rest = [0; 1_024];
     while stream.read(&mut rest).await? > 0 {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_clients_are_not_pinged_in_step() {
+        let pauses: Vec<f64> = (0..1_000).map(|_| jittered(Duration::from_secs(10)).as_secs_f64()).collect();
+        assert!(pauses.iter().all(|pause| (8.0..=12.0).contains(pause)), "{pauses:?}");
+        for (shortest, longest) in [(8.0, 8.5), (9.75, 10.25), (11.5, 12.0)] {
+            assert!(pauses.iter().any(|pause| (shortest..longest).contains(pause)), "{pauses:?}");
+        }
+        assert!(pauses.windows(2).all(|pair| pair[0] != pair[1]), "{pauses:?}");
+    }
 }

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod mailbox;
 pub mod metrics;
 pub mod options;
+pub mod read_limit;
 pub mod refusal;
 pub mod relay;
 pub mod rooms;

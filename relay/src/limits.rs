@@ -17,11 +17,22 @@ pub const WRITE_BUFFER: usize = 16 * 1024;
 /// Longest head of an HTTP request, in bytes.
 pub const HTTP_HEAD: usize = 16 * 1024;
 /// Time for a client to send the head of an HTTP request, and for an idle HTTP connection to send the next.
-pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(10);
-/// Connections beyond those of `--connections`, so that pages, `/health` and refusals get through at a full relay.
-pub const HTTP_RESERVE: usize = 256;
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(5);
+/// Connections used for anything but a WebSocket, beyond those of `--connections`: pages and `/health` get through at a
+/// full relay, and downloads take no WebSocket's place.
+pub const HTTP_CONNECTIONS: usize = 256;
 /// The same for one address.
-pub const HTTP_RESERVE_PER_ADDRESS: usize = 64;
+pub const HTTP_CONNECTIONS_PER_ADDRESS: usize = 64;
+/// Connections beyond all others, so that a full relay can still hear what a newcomer wants and refuse it.
+pub const NEWCOMERS: usize = 256;
+/// Connections of one address that have asked for nothing yet, unless `--new-connections-burst` is more.
+pub const NEWCOMERS_PER_ADDRESS: usize = 64;
+/// Bytes that the system gathers for one socket. Left to itself it takes megabytes of each slow one, and tells us of room
+/// so rarely that a slow client looks like a stuck one. It allows 10 Mbit/s at a round trip of 200 ms.
+pub const SEND_BUFFER: u32 = 128 * 1024;
+/// Bytes that a client must take within `--write-timeout` while more wait for it. A client that takes a byte now and then
+/// holds its queue as long as one that takes none.
+pub const LEAST_TAKEN: u64 = 256 * 1024;
 /// Addresses that are remembered at once; those with no connection and a full allowance are forgotten first.
 pub const ADDRESSES: usize = 16_384;
 /// Time for a refused client to read why and to close.
@@ -42,7 +53,8 @@ pub struct Limits {
     #[arg(long, value_name = "COUNT", default_value_t = limits::ROOM_PER_ADDRESS, value_parser = count(1, limits::ROOM))]
     pub room_members_per_address: usize,
 
-    /// WebSockets open at once, else `too-many-connections`. 256 further connections are kept for HTTP.
+    /// WebSockets open at once, else `too-many-connections`. Beyond them there may be 256 connections for HTTP, 64 of
+    /// one address, and 256 that have asked for nothing yet.
     #[arg(long, value_name = "COUNT", default_value_t = 5_000, value_parser = count(1, 1_000_000))]
     pub connections: usize,
 
@@ -70,11 +82,12 @@ pub struct Limits {
     #[arg(long, value_name = "SECONDS", default_value = "45", value_parser = seconds)]
     pub dead_after: Duration,
 
-    /// Time that bytes for a client may wait without any being taken by it, else `slow-reader`.
+    /// Time in which a client must take 256 KiB of what waits for it, or all, else `slow-reader`. HTTP downloads end too.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub write_timeout: Duration,
 
-    /// Bytes per second taken from one client after its burst. A faster one is not closed: it is read more slowly.
+    /// Bytes per second taken from one client after its burst, 64 more for each message. A faster one is not closed: it
+    /// is read more slowly.
     #[arg(long, value_name = "BYTES", default_value_t = 8 * 1024 * 1024, value_parser = count(1_024, 1 << 40))]
     pub client_rate: usize,
 
@@ -85,6 +98,23 @@ pub struct Limits {
     /// Bytes that wait for one client. While they do, whoever sends it more is not read: nothing is lost.
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024, value_parser = count(4_096, 1 << 30))]
     pub queue: usize,
+
+    /// Time that the queue of a client may stay full. Then a circuit on which more is sent to it is hung up with reason
+    /// `busy`, so that whoever sends can go on with its other circuits.
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub queue_timeout: Duration,
+}
+
+impl Limits {
+    /// TCP connections open at once, whatever they are used for.
+    pub fn tcp_connections(&self) -> usize {
+        self.connections.saturating_add(HTTP_CONNECTIONS + NEWCOMERS)
+    }
+
+    /// TCP connections of one address that have asked for nothing yet.
+    pub fn newcomers_per_address(&self) -> usize {
+        self.new_connections_burst.max(NEWCOMERS_PER_ADDRESS)
+    }
 }
 
 fn count(least: usize, most: usize) -> impl TypedValueParser<Value = usize> {

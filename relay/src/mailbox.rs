@@ -1,10 +1,12 @@
 //! The bounded queue of frames that wait for one client.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use peersockets_core::rendezvous::FromRelay;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::limits::CONTROL_RESERVE;
 
@@ -35,6 +37,8 @@ struct State {
     pending: usize,
     /// Length of the last batch, so that the next one needs one allocation.
     hint: usize,
+    /// When `pending` reached the capacity, if it has not fallen below it since.
+    full_since: Option<Instant>,
     someone_waits: bool,
     overflowed: bool,
     closed: bool,
@@ -51,6 +55,10 @@ pub enum Posted {
     /// The client is gone.
     Closed,
 }
+
+/// The queue stayed full for too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stuck;
 
 /// The client left so much unread that not even a small frame fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +78,7 @@ impl Mailbox {
         } else if state.pending >= self.capacity {
             Posted::Full
         } else {
-            state.append(frame);
+            state.append(frame, self.capacity);
             Posted::Queued
         }
     }
@@ -84,7 +92,7 @@ impl Mailbox {
         if state.pending >= self.capacity.saturating_add(CONTROL_RESERVE) {
             state.overflowed = true;
         } else {
-            state.append(frame);
+            state.append(frame, self.capacity);
         }
         drop(state);
         self.wake();
@@ -97,24 +105,26 @@ impl Mailbox {
 
     /// Whether [`Mailbox::post`] would find no room.
     pub fn is_full(&self) -> bool {
-        let state = self.state();
-        !state.closed && state.pending >= self.capacity
+        self.state().full_since.is_some()
     }
 
-    /// Waits until [`Mailbox::post`] is worth a try.
-    pub async fn room(&self) {
+    /// Waits until [`Mailbox::post`] is worth a try, but not longer than until the queue has been full for `patience`.
+    pub async fn room(&self, patience: Duration) -> Result<(), Stuck> {
         loop {
             let drained = self.drained.notified();
             let mut drained = std::pin::pin!(drained);
             drained.as_mut().enable();
-            {
+            let deadline = {
                 let mut state = self.state();
-                if state.closed || state.pending < self.capacity {
-                    return;
-                }
+                let Some(full_since) = state.full_since else { return Ok(()) };
                 state.someone_waits = true;
+                full_since + patience
+            };
+            if deadline <= Instant::now() {
+                return Err(Stuck);
             }
-            drained.await;
+            // At the deadline there may be a little room, or there was some meanwhile.
+            let _ = timeout_at(deadline, drained).await;
         }
     }
 
@@ -140,6 +150,9 @@ impl Mailbox {
     pub fn written(&self, bytes: usize) {
         let mut state = self.state();
         state.pending = state.pending.saturating_sub(bytes);
+        if state.pending < self.capacity {
+            state.full_since = None;
+        }
         if state.someone_waits && state.pending <= self.capacity / 2 {
             state.someone_waits = false;
             drop(state);
@@ -169,7 +182,7 @@ impl Mailbox {
 }
 
 impl State {
-    fn append(&mut self, frame: &FromRelay<'_>) {
+    fn append(&mut self, frame: &FromRelay<'_>, capacity: usize) {
         if self.queue.capacity() == 0 {
             self.queue.reserve(self.hint);
         }
@@ -179,6 +192,9 @@ impl State {
         let length = self.queue.len() - start - PREFIX;
         self.queue[start..start + PREFIX].copy_from_slice(&(length as u32).to_le_bytes());
         self.pending += PREFIX + length;
+        if self.pending >= capacity && self.full_since.is_none() {
+            self.full_since = Some(Instant::now());
+        }
     }
 }
 
@@ -212,6 +228,7 @@ mod tests {
     use super::*;
 
     const LINE: Line = Line { member: 1, circuit: 1 };
+    const LONG: Duration = Duration::from_secs(3_600);
 
     fn decoded(frames: Frames) -> Vec<Vec<u8>> {
         frames.map(|frame| frame.to_vec()).collect()
@@ -232,30 +249,41 @@ mod tests {
         while mailbox.post(&FromRelay::Data(LINE, &[0; 10])) == Posted::Queued {}
         let mut frames = mailbox.take().await.expect("frames");
         assert_eq!(mailbox.post(&FromRelay::Data(LINE, b"x")), Posted::Full);
-        assert!(mailbox.room().now_or_never().is_none(), "there is no room yet");
+        assert_eq!(mailbox.room(LONG).now_or_never(), None, "there is no room yet");
 
         frames.by_ref().for_each(|frame| mailbox.written(Frames::cost(&frame)));
         assert_eq!(mailbox.pending(), 0);
-        mailbox.room().await;
+        assert_eq!(mailbox.room(LONG).await, Ok(()));
     }
 
     #[tokio::test]
     async fn waiting_senders_go_on_when_half_is_written_or_the_client_is_gone() {
         let mailbox = Mailbox::new(100);
         while mailbox.post(&FromRelay::Data(LINE, &[0; 10])) == Posted::Queued {}
-        let mut waiting = std::pin::pin!(mailbox.room());
+        let mut waiting = std::pin::pin!(mailbox.room(LONG));
         assert!(waiting.as_mut().now_or_never().is_none());
         mailbox.written(20);
         assert!(waiting.as_mut().now_or_never().is_none(), "a little room wakes nobody");
         mailbox.written(50);
-        waiting.await;
+        assert_eq!(waiting.await, Ok(()));
 
         while mailbox.post(&FromRelay::Data(LINE, &[0; 10])) == Posted::Queued {}
-        let mut waiting = std::pin::pin!(mailbox.room());
+        let mut waiting = std::pin::pin!(mailbox.room(LONG));
         assert!(waiting.as_mut().now_or_never().is_none());
         assert_eq!(mailbox.close().count(), 0, "there would be a gap before them");
-        waiting.await;
+        assert_eq!(waiting.await, Ok(()));
         assert_eq!(mailbox.post(&FromRelay::Left(1)), Posted::Closed);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_queue_that_stays_full() {
+        const SHORT: Duration = Duration::from_millis(5);
+        let mailbox = Mailbox::new(100);
+        while mailbox.post(&FromRelay::Data(LINE, &[0; 10])) == Posted::Queued {}
+        assert_eq!(mailbox.room(SHORT).await, Err(Stuck));
+        assert_eq!(mailbox.room(SHORT).now_or_never(), Some(Err(Stuck)), "the next sender waits for the rest only");
+        mailbox.written(20);
+        assert_eq!(mailbox.room(SHORT).await, Ok(()), "it takes a little");
     }
 
     #[tokio::test]

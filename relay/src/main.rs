@@ -6,7 +6,6 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use peersockets_relay::limits::HTTP_RESERVE;
 use peersockets_relay::options::Options;
 use peersockets_relay::server::{Server, StartError};
 use tokio::signal::unix::{SignalKind, signal};
@@ -40,6 +39,10 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let address = server.address()?;
     // Whoever started us may not care to listen.
     let _ = writeln!(io::stdout(), "listening on http://{address}").and_then(|()| io::stdout().flush());
+    if address.ip().is_unspecified() {
+        let port = address.port();
+        info!("other devices open http://ADDRESS:{port}, where ADDRESS is one that this machine has in their network");
+    }
     server
         .run(async {
             tokio::select! {
@@ -65,7 +68,7 @@ fn start_log(options: &Options) {
 
 /// Raises the system's limit of open files to what the limits of connections need.
 fn allow_files(options: &Options) {
-    let needed = options.limits.connections as u64 + HTTP_RESERVE as u64 + SPARE_FILES;
+    let needed = options.limits.tcp_connections() as u64 + SPARE_FILES;
     match rlimit::increase_nofile_limit(needed) {
         Ok(files) if files >= needed => {}
         Ok(files) => warn!("the system allows {files} open files, --connections needs {needed}"),

@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::atomic::AtomicU64;
 
+use crate::admission::Admission;
 use crate::refusal::Refusal;
 use crate::rooms::Census;
 
@@ -26,12 +27,15 @@ pub struct Metrics {
     pub stray_frames: Counter,
     /// WebSockets taken in.
     pub sockets_opened: Counter,
+    /// Circuits hung up because the queue of a receiver stayed full.
+    pub busy_hangups: Counter,
     /// Times that a client was not read because the queue of its receiver was full.
     pub waits_for_receiver: Counter,
     /// Times that a client was not read because it had used up its rate.
     pub waits_for_rate: Counter,
     refusals: Family<RefusalLabels, Counter>,
     connections: Gauge,
+    http_connections: Gauge,
     rooms: Gauge,
     members: Gauge,
     circuits: Gauge,
@@ -52,10 +56,12 @@ impl Default for Metrics {
             bytes: Counter::default(),
             stray_frames: Counter::default(),
             sockets_opened: Counter::default(),
+            busy_hangups: Counter::default(),
             waits_for_receiver: Counter::default(),
             waits_for_rate: Counter::default(),
             refusals: Family::default(),
             connections: Gauge::default(),
+            http_connections: Gauge::default(),
             rooms: Gauge::default(),
             members: Gauge::default(),
             circuits: Gauge::default(),
@@ -70,12 +76,13 @@ impl Default for Metrics {
 impl Metrics {
     /// Counts a refusal by its code.
     pub fn refused(&self, refusal: &Refusal) {
-        self.refusals.get_or_create(&RefusalLabels { code: refusal.code() }).inc();
+        self.refusals.get_or_create(&RefusalLabels { code: refusal.code().name() }).inc();
     }
 
     /// All metrics as OpenMetrics text.
-    pub fn render(&self, connections: usize, census: Census, queue_capacity: usize) -> String {
-        self.connections.set(connections as i64);
+    pub fn render(&self, admission: &Admission, census: Census, queue_capacity: usize) -> String {
+        self.connections.set(admission.sockets() as i64);
+        self.http_connections.set(admission.http_connections() as i64);
         self.rooms.set(census.rooms as i64);
         self.members.set(census.members as i64);
         self.circuits.set(census.circuits as i64);
@@ -90,6 +97,11 @@ impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("connections", "WebSockets that are open", self.connections.clone());
+        registry.register(
+            "http_connections",
+            "Connections that are open and asked for anything but a WebSocket",
+            self.http_connections.clone(),
+        );
         registry.register("connections_opened", "WebSockets taken in", self.sockets_opened.clone());
         registry.register("rooms", "Rooms with a member", self.rooms.clone());
         registry.register("members", "Members of all rooms", self.members.clone());
@@ -97,6 +109,11 @@ impl Metrics {
         registry.register("frames", "DATA frames passed on", self.frames.clone());
         registry.register_with_unit("data", "Bytes of DATA passed on", Unit::Bytes, self.bytes.clone());
         registry.register("stray_frames", "Frames on circuits that were not open any more", self.stray_frames.clone());
+        registry.register(
+            "busy_hangups",
+            "Circuits hung up because the queue of a receiver stayed full",
+            self.busy_hangups.clone(),
+        );
         registry.register("refusals", "Sockets closed by the relay, by code", self.refusals.clone());
         registry.register_with_unit("queued", "Bytes that wait for clients", Unit::Bytes, self.queued.clone());
         registry.register(

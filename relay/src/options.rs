@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
@@ -18,7 +18,7 @@ use crate::limits::Limits;
 #[non_exhaustive]
 pub struct Options {
     /// Address and port to listen on. Port 0 takes any free one; the first line on stdout names it.
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787", value_parser = listen_address)]
     pub listen: SocketAddr,
 
     /// Directory served at `/` [default: ./www if it exists]
@@ -56,4 +56,15 @@ impl Options {
 
 fn given_or_present(given: &Option<PathBuf>, default: &str) -> Option<PathBuf> {
     given.clone().or_else(|| Path::new(default).is_dir().then(|| default.into()))
+}
+
+/// An IP address and a port. `localhost` is the one name that needs no question to the network.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    if let Some(port) = text.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    text.parse().map_err(|_| {
+        let port: u16 = text.trim_start_matches(':').parse().unwrap_or(8787);
+        format!("expected an IP address and a port, such as 127.0.0.1:{port}, or 0.0.0.0:{port} for other devices too")
+    })
 }

@@ -1,9 +1,12 @@
 //! Why the relay closes a socket: the code and text of REFUSED (PROTOCOL.md §3).
 
+use peersockets_core::code::Code;
 use peersockets_core::error::WireError;
 use peersockets_core::limits::RELAY_MESSAGE;
 use thiserror::Error;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use crate::limits::LEAST_TAKEN;
 
 /// Why a client's socket is closed by the relay. It names the limit, so that the page's user knows whom to ask.
 #[derive(Clone, Debug, PartialEq, Error)]
@@ -47,7 +50,7 @@ pub enum Refusal {
         per_second: usize,
     },
     /// The client does not take what is sent to it.
-    #[error("the client took no bytes for {0} s while some were waiting for it")]
+    #[error("the client took less than {LEAST_TAKEN} bytes in {0} s while more were waiting for it")]
     SlowReader(f64),
     /// The relay ends.
     #[error("this relay is shutting down")]
@@ -56,17 +59,17 @@ pub enum Refusal {
 
 impl Refusal {
     /// The stable code.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> Code {
         match self {
-            Self::Malformed(_) | Self::OutOfTurn(_) | Self::WebSocket(_) | Self::TooLong => "bad-frame",
-            Self::JoinTimeout(_) => "join-timeout",
-            Self::RoomFull(_) => "room-full",
-            Self::AddressRoomFull(_) => "address-room-full",
-            Self::TooManyConnections(_) => "too-many-connections",
-            Self::TooManyFromAddress(_) => "too-many-from-address",
-            Self::TooFast { .. } => "too-fast",
-            Self::SlowReader(_) => "slow-reader",
-            Self::ShuttingDown => "shutting-down",
+            Self::Malformed(_) | Self::OutOfTurn(_) | Self::WebSocket(_) | Self::TooLong => Code::BadFrame,
+            Self::JoinTimeout(_) => Code::JoinTimeout,
+            Self::RoomFull(_) => Code::RoomFull,
+            Self::AddressRoomFull(_) => Code::AddressRoomFull,
+            Self::TooManyConnections(_) => Code::TooManyConnections,
+            Self::TooManyFromAddress(_) => Code::TooManyFromAddress,
+            Self::TooFast { .. } => Code::TooFast,
+            Self::SlowReader(_) => Code::SlowReader,
+            Self::ShuttingDown => Code::ShuttingDown,
         }
     }
 
@@ -75,6 +78,30 @@ impl Refusal {
         match self {
             Self::TooLong => CloseCode::Size,
             _ => CloseCode::Policy,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_knows_every_refusal() {
+        for refusal in [
+            Refusal::OutOfTurn("it spoke twice"),
+            Refusal::WebSocket("no mask".to_owned()),
+            Refusal::TooLong,
+            Refusal::JoinTimeout(10.0),
+            Refusal::RoomFull(2),
+            Refusal::AddressRoomFull(2),
+            Refusal::TooManyConnections(2),
+            Refusal::TooManyFromAddress(2),
+            Refusal::TooFast { burst: 2, per_second: 1 },
+            Refusal::SlowReader(30.0),
+            Refusal::ShuttingDown,
+        ] {
+            assert_eq!(Code::of_refusal(refusal.code().name()), refusal.code());
         }
     }
 }

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::handler::HandlerWithoutStateExt;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use peersockets_core::rendezvous::SUBPROTOCOL;
 use tower_http::services::ServeDir;
@@ -17,18 +19,21 @@ use crate::relay::Relay;
 use crate::rooms::Rooms;
 use crate::upgrade::upgrade;
 
-/// All routes. A directory that is not given answers 404.
+/// All routes. What is in no directory, or in none that was given, is answered with 404 and what to do.
 pub fn routes<R: Rooms>(relay: Arc<Relay<R>>, www: Option<PathBuf>, pkg: Option<PathBuf>) -> Router {
     let mut files = Router::new();
     if let Some(directory) = pkg {
         // A page of another origin may load the package from here, its wasm included.
-        let package = Router::new().fallback_service(ServeDir::new(directory)).layer(set(ANYONE.0, ANYONE.1));
-        files = files.nest("/pkg", package);
+        let service = ServeDir::new(directory).not_found_service((async || NOT_IN_PACKAGE).into_service());
+        files = files.nest("/pkg", Router::new().fallback_service(service).layer(set(ANYONE.0, ANYONE.1)));
     }
     files = match www {
-        Some(directory) => files.fallback_service(ServeDir::new(directory)),
+        Some(directory) => {
+            files.fallback_service(ServeDir::new(directory).not_found_service(not_in_page.into_service()))
+        }
         None => files.fallback(no_page),
     };
+    files = files.layer(from_fn(refuse_hidden));
     // A new build is seen at the next reload; files that did not change are answered by 304.
     files = files.layer(set(header::CACHE_CONTROL, "no-cache")).layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
     Router::new()
@@ -54,10 +59,38 @@ async fn health<R: Rooms>(State(relay): State<Arc<Relay<R>>>) -> impl IntoRespon
 }
 
 async fn metrics<R: Rooms>(State(relay): State<Arc<Relay<R>>>) -> impl IntoResponse {
-    let text = relay.metrics.render(relay.admission.sockets(), relay.rooms.census(), relay.limits.queue);
+    let text = relay.metrics.render(&relay.admission, relay.rooms.census(), relay.limits.queue);
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text)
 }
 
-async fn no_page() -> impl IntoResponse {
-    (StatusCode::NOT_FOUND, "There is no page here: this relay was started without --www.\n")
+/// A path that is not served, and why.
+type NotFound = (StatusCode, &'static str);
+
+const NOT_IN_PAGE: NotFound = (StatusCode::NOT_FOUND, "There is no such file in the directory of the page.\n");
+const NOT_IN_PACKAGE: NotFound = (StatusCode::NOT_FOUND, "There is no such file in the package: see --pkg.\n");
+const NO_PAGE: NotFound = (StatusCode::NOT_FOUND, "There is no page here: start the relay with --www DIR.\n");
+const NO_PACKAGE: NotFound = (StatusCode::NOT_FOUND, "There is no package here: start the relay with --pkg DIR.\n");
+const HIDDEN: NotFound = (StatusCode::NOT_FOUND, "Files whose names begin with a dot are not served.\n");
+
+async fn not_in_page(request: Request) -> NotFound {
+    if is_of_package(request.uri().path()) { NO_PACKAGE } else { NOT_IN_PAGE }
+}
+
+async fn no_page(request: Request) -> NotFound {
+    if is_of_package(request.uri().path()) { NO_PACKAGE } else { NO_PAGE }
+}
+
+fn is_of_package(path: &str) -> bool {
+    path == "/pkg" || path.starts_with("/pkg/")
+}
+
+/// A directory that someone serves may hold a `.git` or an `.env`.
+async fn refuse_hidden(request: Request, next: Next) -> Response {
+    if is_hidden(request.uri().path()) { HIDDEN.into_response() } else { next.run(request).await }
+}
+
+/// Whether a component of a path begins with a dot, once it is decoded as far as that matters.
+fn is_hidden(path: &str) -> bool {
+    let path = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
+    path.split(['/', '\\']).any(|component| component.starts_with('.'))
 }

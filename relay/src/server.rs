@@ -9,29 +9,34 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use crate::address::ClientAddress;
-use crate::limits::{HTTP_HEAD, HTTP_HEAD_TIME};
+use crate::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_HEAD, HTTP_HEAD_TIME, SEND_BUFFER};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::relay::Relay;
 use crate::rooms::LocalRooms;
 use crate::routes::routes;
-use crate::upgrade::Peer;
+use crate::traffic::Counted;
+use crate::upgrade::{Peer, about_relay};
 
 /// Time that clients get to take their farewell when the relay ends. The whole end takes less than 2 s.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(1_500);
 /// Pause after an accept that failed, for want of file descriptors for instance.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that the system keeps until they are accepted.
+const BACKLOG: u32 = 1_024;
 
 /// A relay that listens.
 #[derive(Debug)]
@@ -47,7 +52,8 @@ pub struct Server {
 pub enum StartError {
     /// Another program has the port.
     #[error(
-        "cannot listen on {0}: another program listens there. Stop it, or take any free port with --listen {ip}:0",
+        "cannot listen on {0}: another program listens there. Stop it, or take any free port with --listen {ip}:0 \
+         (npm start -- --port 0)",
         ip = at_host(.0)
     )]
     PortInUse(SocketAddr),
@@ -75,7 +81,7 @@ impl Server {
         check_directory("--www", &options.www)?;
         check_directory("--pkg", &options.pkg)?;
         let address = options.listen;
-        let listener = TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        let listener = listen(address).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse(address),
             _ => StartError::Listen { address, error },
         })?;
@@ -119,31 +125,49 @@ impl Server {
     fn take_in(&self, stream: TcpStream, address: SocketAddr) {
         let client = ClientAddress::from(address.ip());
         let is_proxy = self.relay.trusted_proxies.iter().any(|network| network.contains(&address.ip().to_canonical()));
-        let Some(permit) = self.relay.admission.connect(client, is_proxy) else {
+        let Some(place) = self.relay.admission.connect(client, is_proxy) else {
             return debug!(%client, "a connection too many was closed");
         };
         // Frames are gathered before they are written; the system must not hold them back again.
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let peer = Peer { address, permit: Arc::new(permit) };
+        let peer = Peer { address, place: Arc::new(place) };
+        let stream = Counted::new(stream);
+        let traffic = stream.traffic();
         let router = self.router.clone();
         let shutdown = self.relay.shutdown.clone();
+        let write_timeout = self.relay.limits.write_timeout;
         tokio::spawn(async move {
             tokio::select! {
                 () = serve_http(stream, peer, router) => {}
+                () = traffic.write_stall(write_timeout) => debug!(%client, "an HTTP client took too little"),
                 () = shutdown.cancelled() => {}
             }
         });
     }
 }
 
-async fn serve_http(stream: TcpStream, peer: Peer, router: Router) {
+/// Listens with a [`SEND_BUFFER`] that accepted sockets inherit.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+async fn serve_http(stream: Counted<TcpStream>, peer: Peer, router: Router) {
     let service = service_fn(move |request: Request<Incoming>| {
         let router = router.clone();
+        let place = peer.place.clone();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer.clone());
-        async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+            let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            Ok::<_, Infallible>(if is_upgrade || place.serve_http() { response } else { http_is_full() })
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -154,6 +178,15 @@ async fn serve_http(stream: TcpStream, peer: Peer, router: Router) {
     if let Err(error) = connection.await {
         debug!(%error, "an HTTP connection failed");
     }
+}
+
+fn http_is_full() -> Response {
+    let headers = [(header::CONNECTION, "close"), (header::RETRY_AFTER, "10")];
+    let text = format!(
+        "This relay is busy: it serves {HTTP_CONNECTIONS} connections over HTTP, \
+         {HTTP_CONNECTIONS_PER_ADDRESS} of one address.\n"
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, about_relay(), headers, text).into_response()
 }
 
 fn check_directory(option: &'static str, given: &Option<PathBuf>) -> Result<(), StartError> {

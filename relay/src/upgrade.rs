@@ -14,10 +14,11 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::debug;
 
 use crate::address::ClientAddress;
-use crate::admission::Permit;
+use crate::admission::Place;
 use crate::connection::Connection;
 use crate::relay::Relay;
 use crate::rooms::Rooms;
+use crate::traffic::Counted;
 
 /// By this header a page that could not open a WebSocket tells a relay from another server.
 const RELAY_HEADER: HeaderName = HeaderName::from_static("x-peersockets-relay");
@@ -27,8 +28,8 @@ const RELAY_HEADER: HeaderName = HeaderName::from_static("x-peersockets-relay");
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
-    /// Its place at the door, kept as long as the WebSocket lives.
-    pub permit: Arc<Permit>,
+    /// Its place at the door.
+    pub place: Arc<Place>,
 }
 
 /// Answers a request to `/relay`.
@@ -58,18 +59,18 @@ async fn serve<R: Rooms>(relay: Arc<Relay<R>>, upgrade: OnUpgrade, peer: Peer, c
         Ok(upgraded) => upgraded,
         Err(error) => return debug!(%client, %error, "an upgrade failed"),
     };
-    let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else { return };
-    let admitted = relay.admission.admit(client);
+    let Ok(parts) = upgraded.downcast::<TokioIo<Counted<TcpStream>>>() else { return };
+    let admitted = peer.place.upgrade(client);
     let connection = Connection::new(relay.clone(), client, parts.io.into_inner(), parts.read_buf).await;
     match admitted {
-        Ok(permit) => {
+        Ok(()) => {
             relay.metrics.sockets_opened.inc();
-            // Dropped in this order: the place at the door is free once the connection is gone.
-            let _permits = (peer.permit, permit);
             connection.serve().await;
         }
         Err(refusal) => connection.refuse(refusal).await,
     }
+    // The place is free once the connection is gone.
+    drop(peer);
 }
 
 /// Why a request is not upgraded.
@@ -109,7 +110,7 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
 }
 
 /// Headers by which a page of any origin recognises the relay.
-fn about_relay() -> [(HeaderName, HeaderValue); 3] {
+pub fn about_relay() -> [(HeaderName, HeaderValue); 3] {
     [
         (RELAY_HEADER, HeaderValue::from_static("v1")),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),

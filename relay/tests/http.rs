@@ -3,10 +3,14 @@
 mod common;
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use common::{Client, ROOM, Relay};
+use common::{Client, PATIENCE, ROOM, Relay};
 use peersockets_core::rendezvous::ToRelay;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 /// A fresh directory of a test, removed when it ends.
 struct Directory(PathBuf);
@@ -20,6 +24,12 @@ impl Directory {
 
     fn with(self, name: &str, text: &str) -> Self {
         fs::write(self.0.join(name), text).expect("a file");
+        self
+    }
+
+    /// With a file that no buffer on the way takes in.
+    fn with_large_file(self) -> Self {
+        fs::File::create(self.0.join("large")).and_then(|file| file.set_len(8 << 20)).expect("a file");
         self
     }
 
@@ -128,13 +138,77 @@ async fn no_path_leads_out_of_a_served_directory() {
 }
 
 #[tokio::test]
-async fn without_a_page_the_relay_says_so() {
+async fn no_file_or_directory_with_a_leading_dot_is_served() {
+    let place = Directory::new("hidden").with(".env", "not for everyone").with("a.b.txt", "for everyone");
+    for name in [".git", "sub"] {
+        fs::create_dir(place.0.join(name)).expect("a directory");
+        fs::write(place.0.join(name).join("config"), "not for everyone").expect("a file");
+        fs::write(place.0.join(name).join(".env"), "not for everyone").expect("a file");
+    }
+    let relay = Relay::start(&["--www", place.path(), "--pkg", place.path()]);
+    for directory in ["", "/pkg"] {
+        for path in
+            [".env", "%2eenv", "%2Eenv", ".git/config", "%2egit%2fconfig", "sub/.env", "sub%2F.env", "/.env", "./.env"]
+        {
+            let answer = relay.get(&format!("{directory}/{path}")).await;
+            assert!(answer.starts_with("HTTP/1.1 404 "), "{directory}/{path}: {answer}");
+            assert!(answer.ends_with("\r\nFiles whose names begin with a dot are not served.\n"), "{path}: {answer}");
+        }
+        assert!(relay.get(&format!("{directory}/a.b.txt")).await.ends_with("\r\nfor everyone"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_answered_with_what_to_do() {
     let empty = Directory::new("empty");
     let mut command = common::command(&[]);
     command.current_dir(empty.path());
-    let relay = Relay::spawn(command);
-    let answer = relay.get("/").await;
-    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("started without --www"), "{answer}");
+    let bare = Relay::spawn(command);
+    let full = Relay::start(&["--www", empty.path(), "--pkg", empty.path()]);
+    let mut command = common::command(&["--www", "."]);
+    command.current_dir(empty.path());
+    let page_only = Relay::spawn(command);
+    let (no_page, no_package) = ("start the relay with --www DIR.", "start the relay with --pkg DIR.");
+    let (not_in_page, not_in_package) = ("no such file in the directory of the page.", "no such file in the package: ");
+    for (relay, path, text) in [
+        (&bare, "/", no_page),
+        (&bare, "/pkg/index.js", no_package),
+        (&bare, "/pkg", no_package),
+        (&page_only, "/pkg/index.js", no_package),
+        (&page_only, "/nothing", not_in_page),
+        (&full, "/nothing", not_in_page),
+        (&full, "/pkg/index.js", not_in_package),
+    ] {
+        let answer = relay.get(path).await;
+        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains(text), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_for_nothing_or_for_nothing_more_is_closed() {
+    let relay = Relay::start(&[]);
+    let (half, idle) = tokio::join!(
+        relay.http("GET /health HTTP/1.1\r\nhost: relay\r\n"),
+        relay.http("GET /health HTTP/1.1\r\nhost: relay\r\n\r\n"),
+    );
+    assert_eq!(half, "");
+    assert!(idle.starts_with("HTTP/1.1 200 ") && idle.ends_with('}'), "one answer: {idle}");
+}
+
+#[tokio::test]
+async fn the_head_of_a_request_may_be_16_kib_long() {
+    let relay = Relay::start(&[]);
+    for (length, status) in [(15 * 1024, "200"), (17 * 1024, "431")] {
+        let start = "GET /health HTTP/1.1\r\nhost: relay\r\nconnection: close\r\nx: ";
+        let head = format!("{start}{}\r\n\r\n", "a".repeat(length - start.len() - 4));
+        let mut stream = TcpStream::connect(relay.address).await.expect("a connection");
+        stream.write_all(head.as_bytes()).await.expect("the request");
+        // What it did not read makes the end a reset, behind the answer.
+        let mut answer = Vec::new();
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer in time");
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{length} bytes: {answer}");
+    }
 }
 
 #[tokio::test]
@@ -149,6 +223,60 @@ async fn directories_beside_the_working_directory_are_served_by_default() {
     let relay = Relay::spawn(command);
     assert!(relay.get("/").await.ends_with("the demo"));
     assert!(relay.get("/pkg/index.js").await.ends_with("the package"));
+}
+
+/// A client that asks for the large file, reads the first bytes of the answer, and no more. `Err`: the status, if it gets none.
+async fn stalled_download(relay: &Relay, source: Ipv4Addr) -> Result<TcpStream, String> {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(16 * 1024).expect("a receive buffer");
+    socket.bind((IpAddr::from(source), 0).into()).expect("a source address");
+    let mut stream = socket.connect(relay.address).await.expect("a connection");
+    stream.write_all(b"GET /large HTTP/1.1\r\nhost: relay\r\nconnection: close\r\n\r\n").await.expect("the request");
+    let mut status = [0; 12];
+    timeout(PATIENCE, stream.read_exact(&mut status)).await.expect("an answer in time").expect("an answer");
+    match &status {
+        b"HTTP/1.1 200" => Ok(stream),
+        other => Err(String::from_utf8_lossy(other).into_owned()),
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_download_is_closed() {
+    let www = Directory::new("stalled").with_large_file();
+    let relay = Relay::start(&["--www", www.path(), "--write-timeout=0.5"]);
+    let mut stalled = stalled_download(&relay, Ipv4Addr::LOCALHOST).await.expect("an answer");
+    relay.until_metric("http_connections", |connections| connections == 1.0).await;
+    let mut reading = stalled_download(&relay, Ipv4Addr::LOCALHOST).await.expect("an answer");
+    let mut rest = Vec::new();
+    timeout(PATIENCE, reading.read_to_end(&mut rest)).await.expect("the end in time").expect("all of it, then the end");
+    assert!(rest.len() > 8 << 20, "{} bytes", rest.len());
+    // The connection that asks does not count until it is answered.
+    relay.until_metric("http_connections", |connections| connections == 0.0).await;
+    let mut rest = Vec::new();
+    let _ = timeout(PATIENCE, stalled.read_to_end(&mut rest)).await.expect("the end in time");
+    assert!(rest.len() < 8 << 20, "{} bytes", rest.len());
+}
+
+#[tokio::test]
+async fn downloads_take_neither_a_websockets_place_nor_all_of_another_addresss() {
+    let www = Directory::new("downloads").with_large_file();
+    let relay = Relay::start(&["--www", www.path(), "--connections=1", "--write-timeout=600"]);
+    let mut stalled = Vec::new();
+    for host in 2..=5 {
+        let source = Ipv4Addr::new(127, 0, 0, host);
+        for _ in 0..64 {
+            stalled.push(stalled_download(&relay, source).await.expect("one of 64"));
+        }
+        assert_eq!(stalled_download(&relay, source).await.err().as_deref(), Some("HTTP/1.1 503"), "one more");
+    }
+    let answer = relay.get("/health").await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("256 connections over HTTP"), "{answer}");
+    assert!(answer.contains("\r\nx-peersockets-relay: v1\r\n"), "a page still knows what it is: {answer}");
+    let (_joined, _) = Client::join(&relay, ROOM).await;
+
+    drop(stalled);
+    // Metrics are HTTP too.
+    relay.until_metric("connections", |connections| connections == 1.0).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use std::net::Ipv4Addr;
 use common::{Client, Event, MANY_SOCKETS, PATIENCE, ROOM, Relay, encoded, line};
 use futures_util::{SinkExt, StreamExt};
 use peersockets_core::limits::CIRCUIT_CHUNK;
-use peersockets_core::rendezvous::{Line, ToRelay};
+use peersockets_core::rendezvous::{HangupReason, Line, ToRelay};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Duration, Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -151,7 +152,7 @@ const FLOOD: usize = 400 * CIRCUIT_CHUNK;
 
 #[tokio::test]
 async fn a_full_queue_holds_its_sender_back_and_loses_nothing() {
-    let relay = Relay::start(&["--queue=65536", "--client-rate=1000000000"]);
+    let relay = Relay::start(&["--queue=65536", "--queue-timeout=600", "--client-rate=1000000000"]);
     let mut called = Client::with_small_buffers(&relay).await;
     called.enter(ROOM).await;
     let (mut caller, _) = Client::join(&relay, ROOM).await;
@@ -173,7 +174,7 @@ async fn a_full_queue_holds_its_sender_back_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_full_queue_does_not_hold_back_what_others_send_to_others() {
-    let relay = Relay::start(&["--queue=65536", "--client-rate=1000000000"]);
+    let relay = Relay::start(&["--queue=65536", "--queue-timeout=600", "--client-rate=1000000000"]);
     let mut stuck = Client::with_small_buffers(&relay).await;
     stuck.enter(ROOM).await;
     let (mut sender, _) = Client::join(&relay, ROOM).await;
@@ -194,7 +195,7 @@ async fn a_full_queue_does_not_hold_back_what_others_send_to_others() {
 
 #[tokio::test]
 async fn two_members_whose_queues_are_full_do_not_lock_each_other_up() {
-    let relay = Relay::start(&["--queue=65536", "--client-rate=1000000000"]);
+    let relay = Relay::start(&["--queue=65536", "--queue-timeout=600", "--client-rate=1000000000"]);
     let mut called = Client::with_small_buffers(&relay).await;
     called.enter(ROOM).await;
     let mut caller = Client::with_small_buffers(&relay).await;
@@ -233,7 +234,7 @@ async fn two_members_whose_queues_are_full_do_not_lock_each_other_up() {
 
 #[tokio::test]
 async fn a_slow_reader_is_closed_and_does_not_grow_memory() {
-    let relay = Relay::start(&["--write-timeout=0.5", "--client-rate=1000000000"]);
+    let relay = Relay::start(&["--write-timeout=0.5", "--queue-timeout=600", "--client-rate=1000000000"]);
     let mut stuck = Client::with_small_buffers(&relay).await;
     stuck.enter(ROOM).await;
     let (caller, _) = Client::join(&relay, ROOM).await;
@@ -268,6 +269,85 @@ async fn a_slow_reader_is_closed_and_does_not_grow_memory() {
 }
 
 #[tokio::test]
+async fn a_reader_that_trickles_is_closed() {
+    let relay = Relay::start(&["--write-timeout=0.5", "--queue-timeout=600", "--client-rate=1000000000"]);
+    let mut trickles = Client::with_small_buffers(&relay).await;
+    trickles.enter(ROOM).await;
+    let (mut caller, _) = Client::join(&relay, ROOM).await;
+    let to_trickler = line(trickles.member, 1);
+    caller.send(ToRelay::Dial(to_trickler)).await;
+    let (mut sink, mut stream) = caller.socket.split();
+    let sending = async {
+        let chunk = encoded(ToRelay::Data(to_trickler, &[7; CIRCUIT_CHUNK]));
+        while sink.send(Message::Binary(chunk.clone().into())).await.is_ok() {}
+    };
+    // 320 kB per second, less than 256 KiB in half a second.
+    let trickling = async {
+        let mut little = vec![0; 16_000];
+        while trickles.socket.get_mut().read_exact(&mut little).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let left = async {
+        loop {
+            match timeout(PATIENCE, stream.next()).await.expect("LEFT in time") {
+                Some(Ok(Message::Binary(frame))) => return frame,
+                Some(Ok(_)) => {}
+                end => panic!("{end:?}"),
+            }
+        }
+    };
+    let left = tokio::select! {
+        left = left => left,
+        () = sending => panic!("the sender was closed"),
+        () = trickling => unreachable!(),
+    };
+    assert_eq!(left[..], [5, to_trickler.member as u8], "LEFT");
+    assert_eq!(relay.metric(r#"refusals_total{code="slow-reader"}"#).await, 1.0);
+}
+
+#[tokio::test]
+async fn a_member_that_stops_reading_loses_its_circuit_and_holds_up_no_other() {
+    let relay =
+        Relay::start(&["--queue=65536", "--queue-timeout=0.2", "--write-timeout=600", "--client-rate=1000000000"]);
+    let mut stuck = Client::with_small_buffers(&relay).await;
+    stuck.enter(ROOM).await;
+    let (mut third, _) = Client::join(&relay, ROOM).await;
+    let (mut sender, _) = Client::join(&relay, ROOM).await;
+    let to_stuck = |circuit| line(stuck.member, circuit);
+    let from_sender = |circuit| line(sender.member, circuit);
+    let (dialled, dialled_again, dialled_later) = (to_stuck(1), to_stuck(2), to_stuck(3));
+    let (told, told_later) = (from_sender(1), from_sender(3));
+
+    sender.send(ToRelay::Dial(dialled)).await;
+    sender.send(ToRelay::Dial(line(third.member, 1))).await;
+    flood(&mut sender, dialled, FLOOD).await;
+    sender.send(ToRelay::Data(line(third.member, 1), b"past the stuck one")).await;
+    assert_eq!(third.event().await, Event::Dialed(told));
+    assert_eq!(third.event().await, Event::Data(told, "past the stuck one".into()));
+    assert_eq!(sender.event().await, Event::HungUp(dialled, HangupReason::Busy));
+    assert_eq!(relay.metric("circuits").await, 1.0);
+
+    // A dial waits no longer, and the one who is stuck never hears of it.
+    sender.send(ToRelay::Dial(dialled_again)).await;
+    assert_eq!(sender.event().await, Event::HungUp(dialled_again, HangupReason::Busy));
+
+    // Once it reads, it gets what was sent before the end, and the end.
+    assert_eq!(stuck.event().await, Event::Dialed(told));
+    loop {
+        match stuck.event().await {
+            Event::Data(line, _) => assert_eq!(line, told),
+            end => break assert_eq!(end, Event::HungUp(told, HangupReason::Busy)),
+        }
+    }
+    sender.send(ToRelay::Dial(dialled_later)).await;
+    assert_eq!(stuck.event().await, Event::Dialed(told_later));
+    sender.talk(&mut stuck, 3, b"welcome back").await;
+    stuck.talk(&mut sender, 3, b"thank you").await;
+}
+
+#[tokio::test]
 async fn a_client_that_is_too_fast_is_read_more_slowly_and_not_closed() {
     const RATE: usize = 4 * CIRCUIT_CHUNK;
     let options = [format!("--client-rate={RATE}"), format!("--client-burst={RATE}")];
@@ -280,6 +360,45 @@ async fn a_client_that_is_too_fast_is_read_more_slowly_and_not_closed() {
     assert!(start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
     assert!(relay.metric("waits_for_rate_total").await > 0.0);
     caller.talk(&mut called, 1, b"still here").await;
+}
+
+#[tokio::test]
+async fn frames_that_carry_nothing_are_charged_too() {
+    const RATE: usize = 64 * 1024;
+    const EMPTY_PART: [u8; 6] = [0x00, 0x80, 0, 0, 0, 0];
+    const PING: [u8; 6] = [0x89, 0x80, 0, 0, 0, 0];
+    let options = [format!("--client-rate={RATE}"), format!("--client-burst={RATE}")];
+    // A part of a message costs its header, a message 64 bytes more.
+    for (frame, cost) in [(EMPTY_PART, 6), (PING, 6 + 64)] {
+        let relay = Relay::start(&options.each_ref().map(String::as_str));
+        let (caller, mut called) = Client::pair(&relay, ROOM).await;
+        let data = encoded(ToRelay::Data(line(called.member, 1), b"at last"));
+        let part = |opcode, payload: &[u8]| [&[opcode, 0x80 | payload.len() as u8, 0, 0, 0, 0], payload].concat();
+        let (first, last) = data.split_at(1);
+        let bytes = [part(0x02, first), frame.repeat(3 * RATE / cost), part(0x80, last)].concat();
+        let start = Instant::now();
+        let mut nowhere = tokio::io::sink();
+        let (mut pongs, mut stream) = tokio::io::split(caller.socket.into_inner());
+        let writing = async {
+            stream.write_all(&bytes).await.expect("open");
+            assert_eq!(called.event().await, Event::Data(line(caller.member, 1), "at last".into()));
+        };
+        tokio::select! {
+            () = writing => {}
+            _ = tokio::io::copy(&mut pongs, &mut nowhere) => panic!("the caller was closed"),
+        }
+        // One burst at once, the rest but the last read at the rate.
+        assert!(start.elapsed() > Duration::from_millis(500), "{:?}", start.elapsed());
+        assert!(relay.metric("waits_for_rate_total").await > 0.0);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_is_held_back_is_not_taken_for_dead() {
+    let relay = Relay::start(&["--client-rate=1024", "--client-burst=1024", "--ping-interval=0.2", "--dead-after=1.3"]);
+    let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
+    // The relay reads 4 KiB, then nothing for longer than two such silences.
+    caller.talk(&mut called, 1, &[7; 6_000]).await;
 }
 
 #[tokio::test]
@@ -296,7 +415,9 @@ async fn a_client_that_answers_no_ping_is_taken_for_dead() {
 
 #[tokio::test]
 async fn a_member_that_floods_the_relay_with_dials_and_hangups_is_held_back_too() {
-    let relay = Relay::start(&[&MANY_SOCKETS[..], &["--queue=4096", "--client-rate=1000000000"]].concat());
+    let relay = Relay::start(
+        &[&MANY_SOCKETS[..], &["--queue=4096", "--queue-timeout=600", "--client-rate=1000000000"]].concat(),
+    );
     let mut stuck = Client::with_small_buffers(&relay).await;
     stuck.enter(ROOM).await;
     let (mut caller, _) = Client::join(&relay, ROOM).await;

@@ -254,12 +254,19 @@ fn websocket_cases() -> Vec<Case> {
     websocket_frame(&mut text, TEXT, b"text");
     let mut no_utf8 = Vec::new();
     websocket_frame(&mut no_utf8, TEXT, &[0xff, 0xfe]);
-    let mut just_too_long = Vec::new();
-    websocket_frame(&mut just_too_long, BINARY, &vec![3; RELAY_MESSAGE + 1]);
-    // Its first part is not the last (0x02), the second is, and together they are too long.
-    let mut parts = Vec::new();
-    websocket_frame(&mut parts, 0x02, &vec![3; RELAY_MESSAGE / 2 + 1]);
-    websocket_frame(&mut parts, 0x80, &vec![3; RELAY_MESSAGE / 2 + 1]);
+    // One frame, and two of which the first is not the last (0x02). No message of the relay is as long as the longest
+    // that is taken: what is wrong with that is not its length.
+    let one = |length: usize, close_code| {
+        let mut bytes = Vec::new();
+        websocket_frame(&mut bytes, BINARY, &vec![3; length]);
+        Case { bytes, close_code }
+    };
+    let two = |length: usize, close_code| {
+        let mut bytes = Vec::new();
+        websocket_frame(&mut bytes, 0x02, &vec![3; length / 2]);
+        websocket_frame(&mut bytes, 0x80, &vec![3; length.div_ceil(2)]);
+        Case { bytes, close_code }
+    };
     vec![
         announced((1 << 24) - 1),
         announced((1 << 32) - 1),
@@ -267,8 +274,10 @@ fn websocket_cases() -> Vec<Case> {
         announced(1 << 62),
         announced(u64::MAX),
         announced(RELAY_MESSAGE as u64 + 1),
-        case(&just_too_long, TOO_LONG),
-        case(&parts, TOO_LONG),
+        one(RELAY_MESSAGE, PROTOCOL_OR_POLICY),
+        one(RELAY_MESSAGE + 1, TOO_LONG),
+        two(RELAY_MESSAGE, PROTOCOL_OR_POLICY),
+        two(RELAY_MESSAGE + 1, TOO_LONG),
         wrong(&text),
         wrong(&no_utf8),
         // Not masked.

@@ -248,6 +248,41 @@ async fn a_closed_socket_is_reported_left_exactly_once() {
 }
 
 #[tokio::test]
+async fn members_that_are_gone_leave_no_circuits_behind() {
+    let relay = Relay::start(&[]);
+    let (mut stays, _) = Client::join(&relay, ROOM).await;
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        let (mut caller, _) = Client::join(&relay, ROOM).await;
+        caller.send(ToRelay::Dial(line(stays.member, 1))).await;
+        assert_eq!(stays.event().await, Event::Dialed(line(caller.member, 1)));
+        callers.push(caller);
+    }
+    assert_eq!(relay.metric("circuits").await, 4.0);
+    for caller in callers {
+        let left = Event::Left(caller.member);
+        caller.close().await;
+        assert_eq!(stays.event().await, left);
+    }
+    assert_eq!(relay.metric("circuits").await, 0.0);
+
+    let (mut called, _) = Client::join(&relay, [1; 32]).await;
+    let mut callers = Vec::new();
+    for _ in 0..4 {
+        let (mut caller, _) = Client::join(&relay, [1; 32]).await;
+        caller.send(ToRelay::Dial(line(called.member, 1))).await;
+        assert_eq!(called.event().await, Event::Dialed(line(caller.member, 1)));
+        callers.push(caller);
+    }
+    let left = Event::Left(called.member);
+    called.close().await;
+    for caller in &mut callers {
+        assert_eq!(caller.event().await, left);
+    }
+    assert_eq!(relay.metric("circuits").await, 0.0);
+}
+
+#[tokio::test]
 async fn rooms_know_nothing_of_each_other() {
     let relay = Relay::start(&[]);
     let (mut here, _) = Client::join(&relay, ROOM).await;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { converse, nextText, startBrowser } from './support/browser.mjs';
+import { converse, newDrive, nextText, openPerson, personUrl, startBrowser } from './support/browser.mjs';
 import { startRelay } from './support/relay.mjs';
 
 const relay = await startRelay();
@@ -167,6 +167,29 @@ test('send in the same tick as join', async (t) => {
   assert.equal(await receiver.evaluate(async () => text((await sudden.next()).message)), 'at once');
 });
 
+test('send and close of everything in one turn: the message arrives, then leave', async (t) => {
+  const [sender, receiver] = await converse(t, stage);
+  const heard = await listenUntilLeave(receiver);
+  await sender.evaluate(() => {
+    chat.send(1, 'last words');
+    beaker.peersockets.close();
+  });
+  assert.deepEqual(await heard(), ['last words', 'leave']);
+});
+
+test('send in a pagehide listener that was added before the polyfill: the message arrives, then leave', async (t) => {
+  const url = personUrl(relay, { drive: newDrive() });
+  const [sender, receiver] = [await openPerson(t, browser), await openPerson(t, browser)];
+  await sender.page.addInitScript(() => {
+    window.addEventListener('pagehide', () => globalThis.beaker?.peersockets.join('chat').send(1, 'last words'));
+  });
+  await Promise.all([sender, receiver].map(({ page }) => page.goto(url)));
+  await Promise.all([sender, receiver].map((person) => person.evaluate(() => joins.next())));
+  const heard = await listenUntilLeave(receiver);
+  await sender.page.goto(`${relay.url}/elsewhere.html`);
+  assert.deepEqual(await heard(), ['last words', 'leave']);
+});
+
 test('close and re-join inside a message handler', async (t) => {
   const [sender, receiver] = await converse(t, stage);
   await receiver.evaluate(() => {
@@ -192,4 +215,16 @@ test('close and re-join inside a message handler', async (t) => {
 
 function nextBytes(receiver) {
   return receiver.evaluate(async () => [...(await messages.next()).message]);
+}
+
+/** Listens from now on; gives what was heard on the topic `chat` up to the peer's leave, in its order. */
+async function listenUntilLeave(person) {
+  await person.evaluate(() => {
+    const heard = [];
+    beaker.peersockets.join('chat').addEventListener('message', ({ message }) => heard.push(text(message)));
+    window.heardAll = new Promise((resolve) => {
+      beaker.peersockets.watch().addEventListener('leave', () => resolve([...heard, 'leave']));
+    });
+  });
+  return () => person.evaluate(() => heardAll);
 }

@@ -1,21 +1,25 @@
 // The demo in www/, as its visitors use it: real pages, the real relay, a context for each visitor.
 
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { newDrive, openPerson, startBrowser } from './support/browser.mjs';
+import { newDrive, openPerson, personUrl, startBrowser } from './support/browser.mjs';
 import { startRelay } from './support/relay.mjs';
 
 const www = fileURLToPath(new URL('../../www', import.meta.url));
+const EXAMPLE = new URL('./pages/beaker-example.js', import.meta.url);
+/** A name by which the demo is not on the visitor's own computer. */
+const ELSEWHERE = 'demo.example';
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
 
 /** The drive of each test. */
 const drives = new WeakMap();
 const relay = await startRelay({ www });
 const browser = await startBrowser();
+const browserElsewhere = await startBrowser({ args: ['--no-sandbox', '--disable-gpu', '--disable-quic', `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`] });
 
 test('without configuration the demo opens the public drive, says that nobody else is here, and offers a second window', async (t) => {
   const { page } = await openPerson(t, browser, relay.url);
@@ -37,19 +41,50 @@ test('two visitors list each other by the same name and chat both ways', async (
   await heard(ana, 'Good day to you');
 });
 
+test('the demo and the example of Beaker’s documentation talk to each other', async (t) => {
+  const ana = await visit(t);
+  const pages = await startRelay();
+  const stranger = await openPerson(t, browser, personUrl(pages, { drive: drives.get(t), relays: [relay] }));
+  await stranger.evaluate(() => joins.take(1));
+  await stranger.page.evaluate(await readFile(EXAMPLE, 'utf8'));
+  await stranger.evaluate(() => peerIds.size > 0 || new Promise((resolve) => peerEvents.addEventListener('join', resolve)));
+  await stranger.evaluate(() => sendToAll('hello from the example'));
+  await heard(ana, 'hello from the example');
+  await say(ana, 'hello from the demo');
+  await stranger.line('peer 1 says hello from the demo');
+});
+
 test('a nickname stands beside the name of the key, never in its place', async (t) => {
   const [ana, ben] = await visitTogether(t);
   const name = await nameOn(ana, 0);
-  await ana.page.getByLabel('Your nickname').fill('Ana');
-  await ana.page.getByLabel('Your nickname').press('Enter');
+  await takeNickname(ana, 'Ana');
   await ben.page.locator('.device', { hasText: 'Ana' }).filter({ hasText: name }).waitFor();
   await say(ana, 'It is me');
   await ben.page.locator('.message', { hasText: 'It is me' }).filter({ hasText: 'Ana' }).filter({ hasText: name }).waitFor();
 });
 
+test('a new nickname is told to everyone in a line of the chat', async (t) => {
+  const [ana, ben] = await visitTogether(t);
+  const name = await nameOn(ana, 0);
+  for (const [nickname, line] of [['Ana', `${name} is now called Ana`], ['Anna', `Ana ${name} is now called Anna`], ['', `Anna ${name} has no nickname any more`]]) {
+    await takeNickname(ana, nickname);
+    await ben.page.locator('.event').getByText(line, { exact: true }).waitFor();
+  }
+  await ana.page.locator('.event', { hasText: 'You are now called Anna' }).waitFor();
+  // Who comes later is introduced, which is no change.
+  await takeNickname(ana, 'Ana');
+  const eve = await visit(t);
+  await eve.page.locator('.device', { hasText: 'Ana' }).waitFor();
+  await say(ana, 'we have met');
+  await heard(eve, 'we have met');
+  assert.equal(await eve.page.locator('.event', { hasText: 'now called' }).count(), 0);
+});
+
 test('the keyboard alone writes, sends, takes back, and takes a nickname', async (t) => {
   const [ana, ben] = await visitTogether(t);
   const { keyboard } = ana.page;
+  do await keyboard.press('Tab');
+  while ((await focus(ana)) !== 'message');
   await keyboard.type('taken back');
   await keyboard.press('Escape');
   await keyboard.type('typed, not clicked');
@@ -66,40 +101,47 @@ test('the keyboard alone writes, sends, takes back, and takes a nickname', async
   await heard(ben, 'back at the message');
 });
 
-test('every control can be reached by Tab, has a name, and shows its focus', async (t) => {
-  const { page } = await visit(t);
-  const reached = new Set();
-  // The page starts in the message; once around, and it is there again. On its way the focus leaves the page for the browser.
-  while (!reached.has('message')) {
-    await page.keyboard.press('Tab');
-    const { name, outline } = await page.evaluate(() => {
-      const { id, innerText } = document.activeElement;
-      return { name: id || innerText, outline: getComputedStyle(document.activeElement).outlineStyle };
-    });
-    assert.ok(outline === 'solid' || (await page.evaluate(() => document.activeElement === document.body)), `${name} does not show its focus`);
-    reached.add(name);
+test('Tab reaches every control in reading order, each has a name and shows its focus', async (t) => {
+  const ana = await visit(t);
+  const { page } = ana;
+  await page.locator('#nobody').waitFor();
+  const reached = [];
+  // Behind the last one the focus leaves the page for the browser.
+  for (await page.keyboard.press('Tab'); (await focus(ana)) !== ''; await page.keyboard.press('Tab')) {
+    const name = await focus(ana);
+    assert.equal(await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle), 'solid', `${name} does not show its focus`);
+    reached.push(name);
   }
-  const controls = ['link', 'copy-link', 'other-drive', 'chat-log', 'Send', 'roster', 'nickname', 'topic-name', 'Join', 'send-topic', 'send-to', 'send-as', 'payload', 'counters', 'pause-frames', 'clear-frames', 'frames', 'copy-example', 'example'];
-  assert.deepEqual(controls.filter((name) => !reached.has(name)), []);
+  assert.deepEqual(reached, [
+    'link', 'copy-link', 'other-drive', 'chat-log', 'second-window', 'message', 'say', 'roster', 'nickname', 'topic-name', 'Join', 'send-topic',
+    'send-to', 'send-as', 'payload', 'Send', 'counters', 'pause-frames', 'clear-frames', 'frames', 'copy-example', 'example',
+  ]);
   const nameless = await page.locator('input, select').evaluateAll((fields) => fields.filter((field) => field.labels.length === 0).map(({ id }) => id));
   assert.deepEqual(nameless, []);
+});
+
+test('nothing takes the focus by itself, so that no phone opens its keyboard', async (t) => {
+  for (const options of [{}, PHONE]) assert.equal(await focus(await visit(t, options)), '');
 });
 
 test('what a stranger sends is shown as text or as bytes, never as markup', async (t) => {
   const [ana, ben] = await visitTogether(t);
   await ben.evaluate(() => {
-    const topic = beaker.peersockets.join('chat');
+    const chat = beaker.peersockets.join('chat');
+    const nickname = beaker.peersockets.join('demo/nickname');
     beaker.peersockets.watch().addEventListener('join', ({ peerId }) => {
-      topic.send(peerId, JSON.stringify({ text: '<img src=x onerror=alert(1)>', name: '<b>bold</b>' }));
-      for (const odd of ['plain words', 'null', '{"text":{}}', '[1', '', new Uint8Array([0, 255, 16])]) topic.send(peerId, odd);
+      for (const odd of [new Uint8Array([0, 255, 16]), '<b>bold</b>']) nickname.send(peerId, odd);
+      for (const odd of ['<img src=x onerror=alert(1)>', 'plain words', '{"text":{}}', '', 'ä'.repeat(5000), new Uint8Array([0, 255, 16])]) chat.send(peerId, odd);
     });
   });
   await heard(ana, '<img src=x onerror=alert(1)>');
   await ana.page.locator('.device', { hasText: '<b>bold</b>' }).waitFor();
   await heard(ana, 'plain words');
   await heard(ana, '{"text":{}}');
+  await ana.page.locator('.message', { hasText: '0 B' }).first().waitFor();
+  await ana.page.getByText(`${'ä'.repeat(4000)}…`, { exact: true }).waitFor();
   await ana.page.locator('.raw', { hasText: '00 ff 10' }).waitFor();
-  assert.equal(await ana.page.locator('main img').count(), 0);
+  assert.equal(await ana.page.locator('main img, .words b').count(), 0);
 });
 
 test('the inspector shows every message of a topic, and sends to one device alone', async (t) => {
@@ -119,13 +161,16 @@ test('the inspector shows every message of a topic, and sends to one device alon
   await say(ana, 'that was all');
   await heard(eve, 'that was all');
   assert.equal(await eve.page.locator('.frame', { hasText: '00 ff 7f' }).count(), 0);
-  assert.match(await page.locator('.topic-row', { hasText: 'cursor' }).innerText(), /–\s+3 · 15 B/);
+  assert.match(await page.locator('.topic-row', { hasText: 'cursor' }).innerText(), /–\s+3\s·\s15\sB/);
   await page.getByRole('button', { name: 'Leave the topic cursor' }).click();
   await page.locator('.topic-row', { hasText: 'cursor' }).waitFor({ state: 'detached' });
 });
 
 test('a flood leaves 500 messages in the inspector and 300 in the chat', async (t) => {
   const [ana, ben] = await visitTogether(t);
+  // Both have introduced themselves.
+  await ana.page.getByText('2 messages', { exact: true }).waitFor();
+  await ana.page.locator('#clear-frames').click();
   await ben.evaluate(() => {
     const topic = beaker.peersockets.join('chat');
     beaker.peersockets.watch().addEventListener('join', ({ peerId }) => {
@@ -158,12 +203,53 @@ test('a private drive is a room of its own, and its key is never sent to the ser
   await ben.page.locator('.event', { hasText: 'left' }).waitFor();
 });
 
-test('a link that names no drive is called so, and the relay is not blamed', async (t) => {
-  const { page } = await openPerson(t, browser, `${relay.url}/#drive=hyper://nonsense`);
+test('a topic that cannot be joined is not listed, and the field says why until it is edited', async (t) => {
+  const ana = await visit(t);
+  const { page } = ana;
+  await joinTopic(ana, 'cursor');
+  await page.getByLabel('Join a topic').fill('é'.repeat(200));
+  await page.getByLabel('Join a topic').press('Enter');
+  await page.locator('#topic-name-problem', { hasText: 'it has 400 bytes, and 255 is the most' }).waitFor();
+  assert.equal(await focus(ana), 'topic-name');
+  assert.deepEqual(await page.locator('.topic-row bdi').allInnerTexts(), ['chat', 'demo/nickname', 'cursor']);
+  assert.deepEqual(await page.locator('#send-topic option').allInnerTexts(), ['chat', 'demo/nickname', 'cursor']);
+  assert.equal(await page.locator('#send-topic').inputValue(), 'cursor');
+  assert.equal(await page.locator('.note').count(), 0);
+  await page.keyboard.press('Backspace');
+  assert.equal(await page.locator('#topic-name-problem').innerText(), '');
+});
+
+test('what cannot be sent stays where it was typed, with the reason', async (t) => {
+  const ana = await visit(t);
+  const { page } = ana;
+  for (const [field, problem] of [['#message', '#message-problem'], ['#payload', '#payload-problem']]) {
+    await page.locator(field).fill('anyone?');
+    await page.locator(field).press('Enter');
+    assert.equal(await page.locator(problem).innerText(), 'Not sent: nobody else is here.');
+    assert.equal(await page.locator(field).inputValue(), 'anyone?');
+  }
+  const ben = await visit(t);
+  await page.locator('.device').nth(1).waitFor();
+  assert.equal(await page.locator('.problem', { hasText: 'Not sent' }).count(), 0);
+  await page.locator('#message').press('Enter');
+  await heard(ben, 'anyone?');
+  assert.equal(await page.locator('#message').inputValue(), '');
+});
+
+test('a link that names no drive is called so, is not passed on, and nothing can be written', async (t) => {
+  const { page } = await openPerson(t, browser, `${relay.url}/#drive=nonsense`);
+  await page.locator('#state', { hasText: 'Bad link' }).waitFor();
   await page.locator('.note', { hasText: 'This link names no drive.' }).waitFor();
-  // That nothing more is to come is known once the state has followed.
-  await page.locator('#state', { hasText: 'Offline' }).waitFor();
+  // That nothing more is to come is known once the package has followed.
+  await page.evaluate(() => beaker.peersockets.state === 'offline' || new Promise((resolve) => beaker.peersockets.addEventListener('state', resolve)));
+  assert.equal(await page.locator('#state').innerText(), 'Bad link');
   assert.equal(await page.locator('.note').count(), 1);
+  for (const hidden of ['#link', '#copy-link', '#example']) assert.equal(await page.locator(hidden).isVisible(), false, hidden);
+  assert.equal(await page.locator('#message').isDisabled(), true);
+  assert.equal(await page.locator('#say').isDisabled(), true);
+  assert.equal(await page.locator('#message').getAttribute('placeholder'), 'Closed: this link names no drive');
+  await page.getByRole('link', { name: 'Back to the public drive' }).click();
+  await page.locator('#state', { hasText: 'Connected' }).waitFor();
 });
 
 test('a relay that is down is reported with what to do, and forgotten when it is back', async (t) => {
@@ -175,13 +261,30 @@ test('a relay that is down is reported with what to do, and forgotten when it is
     await page.locator('.note', { hasText: 'npm start' }).waitFor();
   }
   await say(ana, 'into the void');
-  await ana.page.locator('.message.own', { hasText: 'not sent: nobody else is here' }).waitFor();
+  assert.equal(await ana.page.locator('#message-problem').innerText(), 'Not sent: this page is offline.');
   await relay.start();
   for (const { page } of [ana, ben]) {
     await page.locator('#state', { hasText: 'Connected' }).waitFor();
     assert.equal(await page.locator('.note').count(), 0);
     await page.locator('.device').nth(1).waitFor();
   }
+  assert.equal(await ana.page.locator('#message-problem').innerText(), '');
+  await ana.page.locator('#message').press('Enter');
+  await heard(ben, 'into the void');
+});
+
+test('only who has the relay on this computer is told how to start it', async (t) => {
+  const drive = newDrive();
+  const own = await startRelay({ www });
+  const here = await openPerson(t, browser, `${own.url}/#drive=${drive}`);
+  const elsewhere = await openPerson(t, browserElsewhere, `${own.url.replace('127.0.0.1', ELSEWHERE)}/#drive=${drive}`);
+  for (const { page } of [here, elsewhere]) await page.locator('.device').nth(1).waitFor();
+  assert.match(await here.page.locator('#example-remark').innerText(), /from any page on this computer/);
+  assert.match(await elsewhere.page.locator('#example-remark').innerText(), /from wherever this relay can be reached/);
+  for (const person of [here, elsewhere]) person.expect(/ERR_CONNECTION|WebSocket connection/);
+  await own.stop();
+  await here.page.locator('.note', { hasText: 'The relay does not answer. If it is yours, start it with “npm start”. It is tried again by itself.' }).waitFor();
+  await elsewhere.page.locator('.note', { hasText: 'The relay does not answer. It is tried again by itself.' }).waitFor();
 });
 
 test('a page without its package says what to run', async (t) => {
@@ -196,8 +299,7 @@ test('a page without its package says what to run', async (t) => {
 
 test('nothing scrolls sideways on a phone, whatever strangers send', async (t) => {
   const [ana, ben] = await visitTogether(t, 2, PHONE);
-  await ben.page.getByLabel('Your nickname').fill('W'.repeat(24));
-  await ben.page.getByLabel('Your nickname').press('Enter');
+  await takeNickname(ben, 'W'.repeat(24));
   await say(ben, 'M'.repeat(400));
   await heard(ana, 'M'.repeat(400));
   await joinTopic(ben, 'T'.repeat(200));
@@ -240,6 +342,16 @@ async function say({ page }, text) {
 
 function heard({ page }, text) {
   return page.locator('.words', { hasText: text }).last().waitFor();
+}
+
+async function takeNickname({ page }, nickname) {
+  await page.getByLabel('Your nickname').fill(nickname);
+  await page.getByLabel('Your nickname').press('Enter');
+}
+
+/** The control that has the focus; `''` if none has. */
+function focus({ page }) {
+  return page.evaluate(() => (document.activeElement === document.body ? '' : document.activeElement.id || document.activeElement.innerText));
 }
 
 async function joinTopic({ page }, name) {

@@ -90,6 +90,56 @@ test('queue-full: before anything is loaded 256 messages wait, and the next come
   assert.equal(await person.evaluate(() => errors.all.length), 1);
 });
 
+test('queue-full: more than the wasm has memory for, sent in one turn to nobody, comes back and crashes nothing', async (t) => {
+  const person = await openPerson(t, browser, `${relay.url}/package.html`);
+  const { codes, reasons, own, state } = await person.evaluate(async () => {
+    const sockets = new PeerSockets({ relays: [] });
+    const errors = new Arrivals(sockets, 'error');
+    const topic = sockets.join('errors');
+    await sockets.ready;
+    await errors.next();
+    const [codes, reasons, before] = [new Set(), new Set(), sockets.state];
+    const message = new Uint8Array(8_388_607);
+    let [own, returned] = [0, 0];
+    const done = new Promise((resolve) => {
+      topic.addEventListener('error', (event) => {
+        codes.add(event.code);
+        reasons.add(event.reason);
+        if (event.message === message) own += 1;
+        returned += 1;
+        if (returned === 600) resolve();
+      });
+    });
+    // 600 times 8 MiB are more than the 4 GiB that wasm can address.
+    for (let count = 0; count < 600; count += 1) topic.send(1, message);
+    await done;
+    return { codes: [...codes], reasons: [...reasons], own, state: [before, sockets.state] };
+  });
+  assert.deepEqual(codes, ['queue-full']);
+  assert.deepEqual(reasons, ['256 messages or 1048576 bytes wait for the first relay already']);
+  assert.deepEqual(state, ['offline', 'offline']);
+  // 64 MiB of copies come back, then the message itself.
+  assert.equal(own, 600 - 8);
+});
+
+test('message-too-large: a gigantic string comes back at once, itself', async (t) => {
+  const person = await openPerson(t, browser, `${relay.url}/package.html`);
+  await listen(person, { relays: [relay.relayUrl] });
+  const { code, text, isItself, took } = await person.evaluate(async () => {
+    await sockets.ready;
+    const message = 'x'.repeat(2 ** 28);
+    const start = performance.now();
+    topic.send(1, message);
+    const { code, error, message: returned } = await errors.next();
+    return { code, text: error.message, isItself: returned.length === message.length && typeof returned === 'string', took: performance.now() - start };
+  });
+  assert.deepEqual({ code, text, isItself }, {
+    code: 'message-too-large', isItself: true,
+    text: 'send() was given a string of 268435456 characters. Split the message: 8,388,607 bytes is the most that one can have.',
+  });
+  assert.ok(took < 1_000, `send took ${Math.round(took)} ms`);
+});
+
 test('bad-message, topic-too-long, too-many-topics: each says what to do', async (t) => {
   const person = await openPerson(t, browser, `${relay.url}/package.html`);
   await listen(person, {});

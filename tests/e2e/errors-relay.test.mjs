@@ -8,7 +8,7 @@ import { WebSocketServer } from 'ws';
 import { newDrive, openPerson, startBrowser } from './support/browser.mjs';
 import { listen, nextError, open, warnings } from './support/package-page.mjs';
 import { startRecorder } from './support/recorder.mjs';
-import { kind } from './support/relay-frames.mjs';
+import { frame, kind } from './support/relay-frames.mjs';
 import { startRelay } from './support/relay.mjs';
 import { fileAt, startWebServer } from './support/web-server.mjs';
 
@@ -165,6 +165,18 @@ for (const { code, options, reason, remedy } of [
     assert.deepEqual(await nextError(second), about({ code, url, text: `${url} refuses: ${reason}. ${remedy}` }));
   });
 }
+
+test('refused: a relay that says that we crashed is quoted, and the other relay is used', async (t) => {
+  const string = (words) => Buffer.concat([Buffer.of(words.length), Buffer.from(words)]);
+  const url = await startWebSocketServer({}, (socket) => {
+    socket.once('message', () => socket.send(frame(kind.refused, string('crashed'), string('goodbye'))));
+  });
+  const person = await visit(t, { relays: [url, relay.relayUrl] });
+  const error = await nextError(person);
+  assert.equal(error.code, 'refused');
+  assert.ok(error.text.startsWith(`${url} refuses, "crashed": goodbye. `), error.text);
+  await person.evaluate(() => states.until('ready'));
+});
 
 test('peer-misbehaved: a frame that was damaged on the way is not used, and the peer comes back as the same', async (t) => {
   let damages = false;

@@ -3,15 +3,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { converse, meet, newDrive, nextText, openPerson, personUrl, startBrowser } from './support/browser.mjs';
+import { frame, kind } from './support/relay-frames.mjs';
+import { startRecorder } from './support/recorder.mjs';
 import { startRelay } from './support/relay.mjs';
 
 /** What a browser and the package say of a relay that is not there. */
 const RELAY_IS_GONE = [/WebSocket connection to/, /Failed to load resource/, /\[beaker-peersockets\] no-relay/];
-/** After the fourth attempt in vain the next one comes by itself in 8 s ± 50 %. */
-const ATTEMPTS = 4;
-const NEXT_ATTEMPT_AFTER = 4_000;
-/** Far less than the time after which a silent peer is taken for dead, and enough for a busy machine to load a page. */
-const AT_ONCE = 2_000;
+/** What the clock of a page says where no time passes: a day, because it has to be set forward to be stopped. In milliseconds. */
+const STANDSTILL = 86_400_000;
+/** A member that no room of a test has. */
+const NOBODY = 250;
 
 // Playwright switches the back-forward cache off, unless it is told not to.
 const browser = await startBrowser({ ignoreDefaultArgs: ['--disable-back-forward-cache'] });
@@ -56,7 +57,7 @@ test('a page that opens while its relay is down sees its peers when it is up', a
   for (const person of people) assert.equal(await person.evaluate(async () => (await joins.next()).peerId), 1);
 });
 
-describe('a page whose relay was away for long connects at once', { concurrency: true }, () => {
+describe('a page whose relay was away connects at once', { concurrency: true }, () => {
   const returns = {
     'when it is back online': async ({ context }) => {
       await context.setOffline(true);
@@ -68,35 +69,39 @@ describe('a page whose relay was away for long connects at once', { concurrency:
   for (const [name, comeBack] of Object.entries(returns)) {
     test(name, async (t) => {
       const mortal = await startRelay();
-      const person = await openPerson(t, browser, personUrl(mortal, { drive: newDrive() }));
+      const person = await openOutOfTime(t, personUrl(mortal, { drive: newDrive() }));
       person.expect(...RELAY_IS_GONE);
       await person.evaluate(async () => {
         window.states = new Arrivals(beaker.peersockets, 'state');
         while (beaker.peersockets.state !== 'ready') await states.next();
       });
       await mortal.kill();
-      for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) await person.page.waitForEvent('websocket');
-      const lastAttempt = performance.now();
-      // Without this it would be tried again while its last attempt is still being made.
-      await person.page.waitForFunction(() => beaker.peersockets.stats().relays[0].state === 'waiting');
+      await person.evaluate(() => states.until('offline'));
+      assert.equal(await person.evaluate(() => beaker.peersockets.stats().relays[0].state), 'waiting');
 
       await mortal.start();
       await comeBack(person);
-      await person.evaluate(async () => {
-        while (beaker.peersockets.state !== 'ready') await states.next();
-      });
-      const took = performance.now() - lastAttempt;
-      assert.ok(took < NEXT_ATTEMPT_AFTER, `it was ready ${Math.round(took)} ms after its last attempt, when it may have been by itself`);
+      await person.evaluate(() => states.until('ready'));
+      assert.equal(await person.evaluate(() => Date.now()), STANDSTILL);
     });
   }
 });
 
-test('a page that is navigated away from says goodbye: its peer is told at once', async (t) => {
-  const [stays, goes] = await meet(t, { browser, relay });
-  const start = performance.now();
-  await Promise.all([goes.page.goto(`${relay.url}/elsewhere.html`), stays.evaluate(() => leaves.next())]);
-  const took = performance.now() - start;
-  assert.ok(took < AT_ONCE, `leave took ${Math.round(took)} ms`);
+test('a page that is navigated away from says goodbye: its peer needs neither the relay nor time to notice', async (t) => {
+  // Only the goodbye is left to tell of it: the relay's word is held back, and silence would take time.
+  const isAboutLeaving = ({ from, kind: is }) => from === 'relay' && (is === kind.left || is === kind.hungUp);
+  const recorder = await startRecorder(relay, {
+    change: (bytes, from) => (isAboutLeaving({ from, kind: bytes[0] }) ? frame(kind.left, NOBODY) : bytes),
+  });
+  const url = personUrl(relay, { drive: newDrive(), relays: [recorder] });
+  const [stays, goes] = [await openOutOfTime(t, url), await openPerson(t, browser, url)];
+  for (const person of [stays, goes]) await person.evaluate(() => joins.next());
+
+  await goes.page.goto(`${relay.url}/elsewhere.html`);
+  assert.equal(await stays.evaluate(async () => (await leaves.next()).peerId), 1);
+  await recorder.frames.first(isAboutLeaving);
+  assert.equal(await stays.evaluate(() => beaker.peersockets.state), 'ready');
+  assert.equal(await stays.evaluate(() => Date.now()), STANDSTILL);
 });
 
 test('a page that is reloaded is somebody new', async (t) => {
@@ -112,11 +117,7 @@ test('back from the back-forward cache it works again, with the same ids', async
     window.addEventListener('pageshow', ({ persisted }) => { window.wasPersisted = persisted });
   });
 
-  const start = performance.now();
   await Promise.all([returns.page.goto(`${relay.url}/elsewhere.html`), stays.evaluate(() => leaves.next())]);
-  const took = performance.now() - start;
-  assert.ok(took < AT_ONCE, `leave took ${Math.round(took)} ms`);
-
   await returns.page.goBack({ waitUntil: 'commit' });
   assert.equal(await returns.evaluate(() => window.wasPersisted), true, 'the page was not in the back-forward cache, so this shows nothing');
   for (const person of [stays, returns]) assert.equal(await person.evaluate(async () => (await joins.next()).peerId), 1);
@@ -125,3 +126,12 @@ test('back from the back-forward cache it works again, with the same ids', async
   await returns.evaluate(() => chat.send(1, 'here I am'));
   assert.equal(await nextText(stays), 'here I am');
 });
+
+/** Somebody in whose page no time passes: no timer of it ever fires. */
+async function openOutOfTime(t, url) {
+  const person = await openPerson(t, browser);
+  await person.page.clock.install({ time: 0 });
+  await person.page.clock.pauseAt(STANDSTILL);
+  await person.page.goto(url);
+  return person;
+}

@@ -98,6 +98,73 @@ test('at_most_one_mebibyte_waits_for_the_wasm', async () => {
   sockets.close();
 });
 
+test('before_the_wasm_as_many_handles_can_be_open_as_after_and_the_error_is_the_same', async () => {
+  const [early, late] = [start(), start()];
+  const open = (sockets) => {
+    for (let count = 0; count < 2_048; count += 1) {
+      sockets.join('chat');
+      sockets.watch();
+    }
+    return [collectErrors(sockets.join('chat')), collectErrors(sockets.watch())];
+  };
+  const before = open(early);
+  await Promise.all([early.ready, late.ready]);
+  const after = open(late);
+  await settled();
+  const said = (errors) => errors.map((own) => own.map(({ code, reason, topic }) => ({ code, reason, topic })));
+  assert.deepEqual(said(before).map((own) => own.length), [1, 1]);
+  assert.deepEqual(said(before), said(after));
+  early.close();
+  late.close();
+});
+
+test('what_is_closed_before_the_wasm_is_there_makes_room', async () => {
+  const sockets = start();
+  const own = collectErrors(sockets);
+  for (let count = 0; count < 10_000; count += 1) {
+    sockets.join('chat').close();
+    sockets.watch().close();
+  }
+  const talkers = Array.from({ length: 256 }, () => sockets.join('chat'));
+  for (const topic of talkers) {
+    topic.send(1, 'x');
+    topic.close();
+  }
+  for (let count = 0; count < 4_096; count += 1) sockets.join('chat');
+  await sockets.ready;
+  await settled();
+  assert.deepEqual(own.map(({ code }) => code), ['no-relay']);
+  sockets.close();
+});
+
+test('a_message_given_back_is_a_copy_but_of_more_than_64_mebibytes_in_one_turn_it_is_what_was_given', async () => {
+  const sockets = start();
+  await sockets.ready;
+  const topic = sockets.join('chat');
+  const errors = collectErrors(topic);
+  for (let turn = 0; turn < 2; turn += 1) {
+    const given = new Uint8Array(32 * 1024 * 1024).fill(7);
+    for (let count = 0; count < 3; count += 1) topic.send(1, given);
+    given.fill(9);
+    await settled();
+    const messages = errors.splice(0).map(({ message }) => message);
+    assert.deepEqual(messages.map((message) => [message === given, message[0], message.length]), [[false, 7, given.length], [false, 7, given.length], [true, 9, given.length]]);
+  }
+  sockets.close();
+});
+
+test('what_can_not_be_copied_for_want_of_memory_comes_back_itself', async (context) => {
+  const sockets = start();
+  await sockets.ready;
+  const topic = sockets.join('chat');
+  context.mock.method(Uint8Array.prototype, 'slice', () => { throw new RangeError('Array buffer allocation failed'); });
+  const given = new Uint8Array(8_388_608);
+  topic.send(1, given);
+  const { code, message } = await nextError(topic);
+  assert.deepEqual([code, message === given], ['message-too-large', true]);
+  sockets.close();
+});
+
 test('a_topic_that_can_not_be_a_string_is_an_error_and_no_exception', async () => {
   const sockets = start();
   assert.equal((await nextError(sockets.join(Object.create(null)))).code, 'bad-topic');

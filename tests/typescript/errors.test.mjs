@@ -17,7 +17,7 @@ test('a_url_that_the_reason_names_is_not_repeated', () => {
   assert.equal(error.message, `no relay answers at wss://a/. ${error.remedy}`);
 });
 
-test('codes_of_a_newer_relay_have_a_remedy_too', () => {
+test('codes_of_another_version_have_a_remedy_too', () => {
   for (const code of ['shiny', 'constructor', '__proto__']) assert.match(new PeerSocketsError({ code, reason: 'x' }).remedy, /^Update/);
 });
 

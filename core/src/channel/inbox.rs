@@ -138,7 +138,7 @@ impl Inbox {
     }
 
     fn declare(&mut self, slot: u64, topic: &str) -> Result<(), LinkError> {
-        let index = usize::try_from(slot).ok().filter(|index| *index < limits::TOPICS);
+        let index = usize::try_from(slot).ok().filter(|index| *index < limits::SLOTS);
         let index = index.ok_or(LinkError::Channel(ChannelViolation::Slot))?;
         if topic.len() > limits::TOPIC_NAME {
             return Err(LinkError::Channel(ChannelViolation::TopicName));

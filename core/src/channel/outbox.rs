@@ -1,6 +1,7 @@
 //! What waits to be sent on a channel: messages by topic, cut into parts that take turns (PROTOCOL.md §8).
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 
 use super::peersockets::{FIRST, MESSAGE, NEXT, TOPIC};
@@ -15,7 +16,33 @@ const PART: usize = PLAINTEXT - FIELDS;
 
 /// The queue towards this peer is full: the message comes back.
 #[derive(Debug, PartialEq, Eq)]
-pub struct QueueFull(pub Vec<u8>);
+pub struct QueueFull {
+    /// The message.
+    pub message: Vec<u8>,
+    /// Of what there is too much.
+    pub bound: Bound,
+}
+
+/// What bounds a queue. Displayed as a clause without a full stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// [`limits::SEND_QUEUE`].
+    Bytes,
+    /// [`limits::SEND_QUEUE_MESSAGES`].
+    Messages,
+    /// [`limits::SLOTS`].
+    Topics,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes => write!(f, "{} bytes wait for this peer already", limits::SEND_QUEUE),
+            Self::Messages => write!(f, "{} messages wait for this peer already", limits::SEND_QUEUE_MESSAGES),
+            Self::Topics => write!(f, "messages of {} topics wait for this peer already", limits::SLOTS),
+        }
+    }
+}
 
 /// The sending half of one channel.
 #[derive(Debug, Default)]
@@ -46,13 +73,24 @@ pub struct Frame {
 }
 
 impl Outbox {
+    /// What a message of this length would be too much for.
+    pub fn bound(&self, length: usize) -> Option<Bound> {
+        if self.messages >= limits::SEND_QUEUE_MESSAGES {
+            Some(Bound::Messages)
+        } else if self.bytes + length > limits::SEND_QUEUE {
+            Some(Bound::Bytes)
+        } else {
+            None
+        }
+    }
+
     /// Queues a message behind those of its topic.
     pub fn push(&mut self, topic: &Arc<str>, message: Vec<u8>) -> Result<(), QueueFull> {
-        if self.messages >= limits::SEND_QUEUE_MESSAGES || self.bytes + message.len() > limits::SEND_QUEUE {
-            return Err(QueueFull(message));
+        if let Some(bound) = self.bound(message.len()) {
+            return Err(QueueFull { message, bound });
         }
         let Some(slot) = self.slot_of(topic) else {
-            return Err(QueueFull(message));
+            return Err(QueueFull { message, bound: Bound::Topics });
         };
         self.bytes += message.len();
         self.messages += 1;
@@ -112,7 +150,7 @@ impl Outbox {
             return Some(index);
         }
         let slot = Slot { topic: topic.clone(), is_declared: false, queue: VecDeque::new(), sent: 0 };
-        if self.slots.len() < limits::TOPICS {
+        if self.slots.len() < limits::SLOTS {
             self.slots.push(slot);
             return Some(self.slots.len() - 1);
         }
@@ -178,11 +216,11 @@ mod tests {
     #[test]
     fn more_topics_than_slots_take_turns_in_them() {
         let mut outbox = Outbox::default();
-        for index in 0..limits::TOPICS {
+        for index in 0..limits::SLOTS {
             outbox.push(&format!("topic {index}").into(), vec![7]).unwrap();
         }
-        assert_eq!(outbox.push(&"one more".into(), vec![8]), Err(QueueFull(vec![8])));
-        assert_eq!(drain(&mut outbox).len(), limits::TOPICS);
+        assert_eq!(outbox.push(&"one more".into(), vec![8]), Err(QueueFull { message: vec![8], bound: Bound::Topics }));
+        assert_eq!(drain(&mut outbox).len(), limits::SLOTS);
         outbox.push(&"one more".into(), vec![8]).unwrap();
         assert!(outbox.next_frame().is_some_and(|frame| frame.kind == TOPIC));
     }
@@ -194,10 +232,22 @@ mod tests {
         for _ in 0..16 {
             outbox.push(&topic, vec![0; 1 << 20]).unwrap();
         }
-        assert_eq!(outbox.push(&topic, vec![9]), Err(QueueFull(vec![9])));
+        assert_eq!(outbox.push(&topic, vec![9]), Err(QueueFull { message: vec![9], bound: Bound::Bytes }));
         while outbox.bytes() >= limits::SEND_QUEUE {
             outbox.next_frame();
         }
+        outbox.push(&topic, vec![9]).unwrap();
+    }
+
+    #[test]
+    fn empty_messages_fill_a_queue_too() {
+        let topic = "chat".into();
+        let mut outbox = Outbox::default();
+        for _ in 0..limits::SEND_QUEUE_MESSAGES {
+            outbox.push(&topic, Vec::new()).unwrap();
+        }
+        assert_eq!(outbox.push(&topic, vec![9]), Err(QueueFull { message: vec![9], bound: Bound::Messages }));
+        assert_eq!(drain(&mut outbox).len(), limits::SEND_QUEUE_MESSAGES);
         outbox.push(&topic, vec![9]).unwrap();
     }
 }

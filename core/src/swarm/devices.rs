@@ -19,6 +19,8 @@ pub struct Device {
     pub key: Key,
     /// Its proved links, oldest first. We send on the first.
     pub links: Vec<LinkId>,
+    /// The link that its last message came on.
+    pub heard_on: Option<LinkId>,
     /// What went to and fro.
     pub traffic: Traffic,
 }
@@ -81,7 +83,7 @@ impl Devices {
                 PeerId(self.last_peer)
             }
         };
-        let new = || Device { peer, key, links: Vec::new(), traffic: Traffic::default() };
+        let new = || Device { peer, key, links: Vec::new(), heard_on: None, traffic: Traffic::default() };
         self.devices.get_or_insert_with(peer, new).links.push(link);
         Some((peer, Change::Joined))
     }

@@ -1,13 +1,17 @@
 //! Messages to peers that are not known yet, sent while the first relay is being joined: they wait, within bounds.
 
+use std::sync::Arc;
+
 use super::output::{HandleId, PeerId};
 use crate::limits;
 
 /// One such message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct EarlyMessage {
-    /// The topic handle it was sent on.
-    pub topic: HandleId,
+    /// The topic handle it was sent on, which may be closed by now.
+    pub handle: HandleId,
+    /// The topic's name.
+    pub topic: Arc<str>,
     /// To whom.
     pub peer: PeerId,
     /// Its bytes.
@@ -22,10 +26,14 @@ pub struct EarlyMessages {
 }
 
 impl EarlyMessages {
+    /// Whether a message of this length would be kept.
+    pub fn has_room(&self, length: usize) -> bool {
+        self.waiting.len() < limits::EARLY_MESSAGES && self.bytes + length <= limits::EARLY_BYTES
+    }
+
     /// Keeps a message, or gives it back.
     pub fn push(&mut self, early: EarlyMessage) -> Result<(), EarlyMessage> {
-        let is_full = self.waiting.len() >= limits::EARLY_MESSAGES;
-        if is_full || self.bytes + early.message.len() > limits::EARLY_BYTES {
+        if !self.has_room(early.message.len()) {
             return Err(early);
         }
         self.bytes += early.message.len();

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::output::{HandleId, Report};
+use crate::code::Code;
 use crate::limits;
 use crate::table::Table;
 
 /// All handles that are open.
 #[derive(Debug, Default)]
 pub struct Handles {
-    names: Table<HandleId, Arc<str>>,
+    topic_of: Table<HandleId, Arc<str>>,
     topics: Vec<Topic>,
     watches: Vec<HandleId>,
     last: u32,
@@ -26,14 +27,14 @@ impl Handles {
     pub fn join(&mut self, topic: &str) -> (HandleId, Result<(), Report>) {
         let handle = self.next();
         if let Some(problem) = self.refusal(topic) {
-            return (handle, Err(Report { topic: Some(handle), ..problem }));
+            return (handle, Err(Report { handle: Some(handle), topic: Some(topic.into()), ..problem }));
         }
         let position = self.topics.iter().position(|joined| *joined.name == *topic).unwrap_or(self.topics.len());
         if position == self.topics.len() {
             self.topics.push(Topic { name: topic.into(), handles: Vec::new() });
         }
         self.topics[position].handles.push(handle);
-        self.names.insert(handle, self.topics[position].name.clone());
+        self.topic_of.insert(handle, self.topics[position].name.clone());
         (handle, Ok(()))
     }
 
@@ -41,7 +42,7 @@ impl Handles {
     pub fn watch(&mut self) -> (HandleId, Result<(), Report>) {
         let handle = self.next();
         if self.count() >= limits::HANDLES {
-            return (handle, Err(too_many_handles()));
+            return (handle, Err(Report { handle: Some(handle), ..too_many_handles() }));
         }
         self.watches.push(handle);
         (handle, Ok(()))
@@ -50,7 +51,7 @@ impl Handles {
     /// Ends a handle. The others of its topic go on.
     pub fn close(&mut self, handle: HandleId) {
         self.watches.retain(|watch| *watch != handle);
-        if self.names.remove(&handle).is_some() {
+        if self.topic_of.remove(&handle).is_some() {
             for topic in &mut self.topics {
                 topic.handles.retain(|other| *other != handle);
             }
@@ -65,12 +66,12 @@ impl Handles {
 
     /// Whether a handle is open.
     pub fn is_open(&self, handle: HandleId) -> bool {
-        self.names.contains(&handle) || self.watches.contains(&handle)
+        self.topic_of.contains(&handle) || self.watches.contains(&handle)
     }
 
     /// The topic of a handle, if it is open.
     pub fn topic(&self, handle: HandleId) -> Option<&Arc<str>> {
-        self.names.get(&handle)
+        self.topic_of.get(&handle)
     }
 
     /// The handles of a topic.
@@ -94,22 +95,22 @@ impl Handles {
     }
 
     fn count(&self) -> usize {
-        self.names.len() + self.watches.len()
+        self.topic_of.len() + self.watches.len()
     }
 
     fn refusal(&self, topic: &str) -> Option<Report> {
         if topic.len() > limits::TOPIC_NAME {
             let text = format!("a topic name has {} bytes of UTF-8, more than {}", topic.len(), limits::TOPIC_NAME);
-            return Some(Report::new("topic-too-long", text));
+            return Some(Report::new(Code::TopicTooLong, text));
         }
         if !self.is_joined(topic) && self.topics.len() >= limits::TOPICS {
             let text = format!("{} topics are joined already", limits::TOPICS);
-            return Some(Report::new("too-many-topics", text));
+            return Some(Report::new(Code::TooManyTopics, text));
         }
         (self.count() >= limits::HANDLES).then(too_many_handles)
     }
 }
 
 fn too_many_handles() -> Report {
-    Report::new("too-many-handles", format!("{} topics and watchers are open already", limits::HANDLES))
+    Report::new(Code::TooManyHandles, format!("{} topics and watchers are open already", limits::HANDLES))
 }

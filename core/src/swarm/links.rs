@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::output::{Output, PeerId, Report, SocketId};
 use super::{Attached, LinkId, Pending, Swarm};
+use crate::code::Code;
 use crate::error::LinkError;
 use crate::limits;
 use crate::link::{Link, LinkEvent};
@@ -59,7 +60,7 @@ impl Swarm {
         let Some(Attached { link, relay, line, role, peer, .. }) = self.links.remove(&id) else {
             return;
         };
-        self.relays[relay].detach(line);
+        self.relays[relay].detach(line, id);
         if let Some(peer) = peer {
             let change = self.devices.remove_link(peer, id, link.has_carried());
             self.tell(peer, change);
@@ -105,14 +106,14 @@ impl Swarm {
         None
     }
 
-    /// Lets a link say goodbye, whatever the socket's buffer holds: there is no later.
+    /// Lets a link say its last words and goodbye, whatever the socket's buffer holds: there is no later.
     pub(super) fn say_goodbye(&mut self, socket: SocketId, id: LinkId) {
         let Some(Attached { mut link, line, peer, .. }) = self.links.remove(&id) else {
             return;
         };
         link.goodbye();
         loop {
-            let chunk = link.take_sealed(limits::CIRCUIT_CHUNK);
+            let chunk = link.take_output(limits::CIRCUIT_CHUNK);
             if chunk.is_empty() {
                 break;
             }
@@ -130,6 +131,7 @@ impl Swarm {
             LinkEvent::Proved(key) => self.handle_proof(now, id, key),
             LinkEvent::Message { topic, bytes } => {
                 if let Some(peer) = self.peer_of(id) {
+                    self.leave_older_link(now, peer, id);
                     self.deliver(peer, &topic, bytes);
                 }
             }
@@ -141,7 +143,8 @@ impl Swarm {
                 );
                 let handles = self.handles.of_topic(&topic).to_vec();
                 for handle in handles {
-                    self.report(Report { topic: Some(handle), peer, ..Report::new("message-lost", text.clone()) });
+                    let report = Report::new(Code::MessageLost, text.clone());
+                    self.report(Report { handle: Some(handle), topic: Some(topic.clone()), peer, ..report });
                 }
             }
             LinkEvent::Goodbye => self.handle_goodbye(now, id),
@@ -184,6 +187,15 @@ impl Swarm {
         }
     }
 
+    /// A device that sends on another link than before has lost the one before. What is still under way on that one would come
+    /// behind what was sent after it: it is given up.
+    fn leave_older_link(&mut self, now: Time, peer: PeerId, id: LinkId) {
+        let older = self.devices.get_mut(peer).and_then(|device| device.heard_on.replace(id));
+        if let Some(older) = older.filter(|older| *older != id) {
+            self.hang_up(now, older, HangupReason::Done);
+        }
+    }
+
     fn deliver(&mut self, peer: PeerId, topic: &Arc<str>, bytes: Vec<u8>) {
         if let Some(device) = self.devices.get_mut(peer) {
             device.traffic.messages_in += 1;
@@ -199,7 +211,7 @@ impl Swarm {
         };
         if error.is_violation() && attached.link.is_proved() {
             let url = Some(self.relays[attached.relay].url.clone());
-            self.report(Report { url, peer: attached.peer, ..Report::new("peer-misbehaved", error.to_string()) });
+            self.report(Report { url, peer: attached.peer, ..Report::new(Code::PeerMisbehaved, error.to_string()) });
         }
         self.hang_up(now, id, hangup_reason(error));
     }
@@ -212,7 +224,7 @@ impl Swarm {
             let line = attached.line;
             self.write(socket, &ToRelay::Hangup(line, reason));
         }
-        self.remove_link(now, id, reason == HangupReason::Violation);
+        self.remove_link(now, id, reason.allows_redial());
     }
 
     fn peer_of(&self, id: LinkId) -> Option<PeerId> {
@@ -220,10 +232,11 @@ impl Swarm {
     }
 }
 
-/// What the other end is told. A link that may do better when dialled again ended by a violation; a stranger's is just over.
+/// What the other end is told. A stranger's link is just over: dialling it again would do no better.
 fn hangup_reason(error: LinkError) -> HangupReason {
     match error {
         LinkError::Capability | LinkError::ChannelClosed | LinkError::OwnDevice => HangupReason::Done,
+        LinkError::ProofTimeout | LinkError::Silent => HangupReason::Timeout,
         _ => HangupReason::Violation,
     }
 }

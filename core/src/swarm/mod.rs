@@ -18,6 +18,7 @@ use rand_core::{RngCore, SeedableRng};
 
 use crate::channel::inbox::Budget;
 use crate::channel::outbox::QueueFull;
+use crate::code::Code;
 use crate::drive::DriveKey;
 use crate::limits;
 use crate::link::Link;
@@ -158,42 +159,40 @@ impl Swarm {
         self.handles.close(handle);
     }
 
-    /// Sends a message to a peer. Nothing happens if the handle is closed, or the peer is unknown or departed. A message that
-    /// cannot be sent comes back in an [`Event::Error`].
+    /// Sends a message to a peer. Nothing happens if the handle is closed, or the peer is unknown or departed; until the first relay
+    /// is joined, a message to an id that nobody has yet waits for whoever gets it. A message that cannot be sent comes back in an
+    /// [`Event::Error`].
     pub fn send(&mut self, topic: HandleId, peer: PeerId, message: Vec<u8>) {
         let Some(name) = self.handles.topic(topic).cloned() else {
             return;
         };
-        let problem = |code: &str, text: String, message| Report {
-            topic: Some(topic),
-            peer: Some(peer),
-            message: Some(message),
-            ..Report::new(code, text)
-        };
+        let problem = |code, text: String, message| unsent(topic, &name, peer, code, text, message);
         if message.len() > limits::MESSAGE {
             let text = format!("a message has {} bytes, more than {}", message.len(), limits::MESSAGE);
-            self.report(problem("message-too-large", text, message));
+            self.report(problem(Code::MessageTooLarge, text, message));
             return;
         }
         if !self.devices.was_assigned(peer) {
-            if !self.is_settled
-                && peer.0 > 0
-                && self.state != State::Closed
-                && let Err(early) = self.early.push(EarlyMessage { topic, peer, message })
+            if self.keeps_early(peer)
+                && let Err(early) = self.early.push(EarlyMessage { handle: topic, topic: name.clone(), peer, message })
             {
-                let text = format!(
-                    "{} messages or {} bytes wait for the first relay already",
-                    limits::EARLY_MESSAGES,
-                    limits::EARLY_BYTES
-                );
-                self.report(problem("queue-full", text, early.message));
+                self.report(problem(Code::QueueFull, too_early(), early.message));
             }
             return;
         }
-        if let Err(QueueFull(message)) = self.send_to(peer, &name, message) {
-            let text = format!("{} bytes wait for this peer already", limits::SEND_QUEUE);
-            self.report(problem("queue-full", text, message));
+        if let Err(QueueFull { message, bound }) = self.send_to(peer, &name, message) {
+            self.report(problem(Code::QueueFull, bound.to_string(), message));
         }
+    }
+
+    /// Why [`send`](Swarm::send) would give a message of this length back with `queue-full`, if it would: so that whoever holds the
+    /// message elsewhere need not bring it here. A topic may still be one too many.
+    pub fn refusal(&self, peer: PeerId, length: usize) -> Option<String> {
+        if !self.devices.was_assigned(peer) {
+            return (self.keeps_early(peer) && !self.early.has_room(length)).then(too_early);
+        }
+        let link = self.devices.get(peer).and_then(|device| device.links.first())?;
+        self.links.get(link)?.link.bound(length).map(|bound| bound.to_string())
     }
 
     /// Tries every relay at once that is waiting for its time: the network or the user is back.
@@ -292,6 +291,11 @@ impl Swarm {
         }
     }
 
+    /// Whether a message to an id that nobody has waits for whoever gets it.
+    fn keeps_early(&self, peer: PeerId) -> bool {
+        !self.is_settled && peer.0 > 0 && self.state != State::Closed
+    }
+
     fn send_to(&mut self, peer: PeerId, topic: &Arc<str>, message: Vec<u8>) -> Result<(), QueueFull> {
         let Some(device) = self.devices.get_mut(peer) else {
             return Ok(());
@@ -335,8 +339,10 @@ impl Swarm {
         if joins {
             let event = |watch: &_| Pending::Output(Output::Event(Event::Join { watch: *watch, peer }));
             self.outputs.extend(self.handles.watches().iter().map(event));
-            for EarlyMessage { topic, peer, message } in self.early.take(peer) {
-                self.send(topic, peer, message);
+            for EarlyMessage { handle, topic, peer, message } in self.early.take(peer) {
+                if let Err(QueueFull { message, bound }) = self.send_to(peer, &topic, message) {
+                    self.report(unsent(handle, &topic, peer, Code::QueueFull, bound.to_string(), message));
+                }
             }
         }
     }
@@ -363,10 +369,13 @@ impl Swarm {
 
     /// Whoever was in the first room has been met, or cannot be: what still waits for an unknown peer is for nobody.
     fn settle(&mut self) {
+        if self.is_settled {
+            return;
+        }
         let is_joined = self.relays.iter().any(|relay| relay.joined_socket().is_some());
         let all_tried = self.relays.iter().all(|relay| relay.has_been_tried);
         let all_met = self.links.values().all(|attached| attached.role == Role::Responder || attached.link.is_proved());
-        if !self.is_settled && is_joined && all_tried && all_met {
+        if is_joined && all_tried && all_met {
             self.is_settled = true;
             self.early.clear();
         }
@@ -404,6 +413,15 @@ impl Swarm {
     }
 }
 
+fn unsent(handle: HandleId, topic: &Arc<str>, peer: PeerId, code: Code, text: String, message: Vec<u8>) -> Report {
+    let topic = Some(topic.clone());
+    Report { handle: Some(handle), topic, peer: Some(peer), message: Some(message), ..Report::new(code, text) }
+}
+
+fn too_early() -> String {
+    format!("{} messages or {} bytes wait for the first relay already", limits::EARLY_MESSAGES, limits::EARLY_BYTES)
+}
+
 impl Handshakes {
     fn take(&mut self, now: Time) -> bool {
         let rate = f64::from(limits::HANDSHAKES_PER_SECOND);
@@ -415,5 +433,23 @@ impl Handshakes {
             self.tokens -= 1.0;
         }
         is_allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_link_has_entropy_of_its_own() {
+        let swarm = |seed| Swarm::new(Time::default(), [seed; 32], DriveKey::from_bytes([1; 32]), &[]);
+        let (mut one, mut other) = (swarm(1), swarm(2));
+        let entropies = [one.entropy(), one.entropy(), other.entropy(), other.entropy()];
+        for (index, entropy) in entropies.iter().enumerate() {
+            for later in &entropies[index + 1..] {
+                assert_ne!(entropy.ephemeral, later.ephemeral);
+                assert_ne!(entropy.header, later.header);
+            }
+        }
     }
 }

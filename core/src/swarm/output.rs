@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::code::Code;
 use crate::time::Time;
 
 /// A peer, as the application knows it: from 1, one for each device key, never given to another.
@@ -34,7 +35,8 @@ pub enum Output {
         /// The message.
         message: Vec<u8>,
     },
-    /// Close a socket, after what was written to it. It needs no further word.
+    /// Close a socket, after what was written to it, and forget it. Comes once for each that was opened, also for one that closed
+    /// by itself.
     Close {
         /// Which socket.
         socket: SocketId,
@@ -103,16 +105,18 @@ impl State {
 }
 
 /// A problem, with everything that the application gave us and would lose otherwise.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Stable code, such as `no-relay`.
-    pub code: String,
+    /// What kind of problem.
+    pub code: Code,
     /// What happened, in one sentence without a full stop.
     pub text: String,
     /// The relay concerned.
     pub url: Option<String>,
-    /// The topic handle concerned.
-    pub topic: Option<HandleId>,
+    /// The topic or watcher concerned.
+    pub handle: Option<HandleId>,
+    /// The name of the topic concerned: its handle may be closed by now.
+    pub topic: Option<Arc<str>>,
     /// The peer concerned.
     pub peer: Option<PeerId>,
     /// The message that was not sent.
@@ -121,8 +125,8 @@ pub struct Report {
 
 impl Report {
     /// A report with nothing but its code and text.
-    pub fn new(code: &str, text: impl Into<String>) -> Self {
-        Self { code: code.into(), text: text.into(), ..Self::default() }
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code, text: text.into(), url: None, handle: None, topic: None, peer: None, message: None }
     }
 }
 

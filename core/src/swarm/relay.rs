@@ -5,6 +5,7 @@ use rand_core::RngCore;
 
 use super::LinkId;
 use super::output::SocketId;
+use crate::code::Code;
 use crate::limits;
 use crate::rendezvous::{Circuit, Line, Member};
 use crate::table::Table;
@@ -17,8 +18,8 @@ pub struct Relay {
     pub url: String,
     /// How far we are with it.
     pub phase: Phase,
-    /// Whether the application knows that it cannot be reached; said once until it was reached again.
-    pub is_failure_reported: bool,
+    /// What the application knows to be wrong with it; said once until it was reached again for a while.
+    pub reported: Option<Code>,
     /// Whether its first attempt is over, for better or worse.
     pub has_been_tried: bool,
     /// Whether trying again cannot help.
@@ -40,8 +41,8 @@ pub enum Phase {
     Opening(SocketId, Time),
     /// The welcome is awaited, until this moment.
     Joining(SocketId, Time),
-    /// We are in the room.
-    Joined(SocketId),
+    /// We are in the room, since this moment.
+    Joined(SocketId, Time),
     /// It is not tried any more: it never can be, or the application went away.
     Resting,
 }
@@ -52,7 +53,7 @@ impl Phase {
         match self {
             Self::Waiting(_) => "waiting",
             Self::Opening(..) | Self::Joining(..) => "connecting",
-            Self::Joined(_) => "joined",
+            Self::Joined(..) => "joined",
             Self::Resting => "resting",
         }
     }
@@ -70,7 +71,7 @@ impl Relay {
         Self {
             url,
             phase: Phase::Waiting(now),
-            is_failure_reported: false,
+            reported: None,
             has_been_tried: false,
             is_hopeless: false,
             buffered: 0,
@@ -84,7 +85,7 @@ impl Relay {
     /// The socket in use, at whatever stage.
     pub fn socket(&self) -> Option<SocketId> {
         match self.phase {
-            Phase::Opening(socket, _) | Phase::Joining(socket, _) | Phase::Joined(socket) => Some(socket),
+            Phase::Opening(socket, _) | Phase::Joining(socket, _) | Phase::Joined(socket, _) => Some(socket),
             Phase::Waiting(_) | Phase::Resting => None,
         }
     }
@@ -92,7 +93,7 @@ impl Relay {
     /// The socket, once the room is joined.
     pub fn joined_socket(&self) -> Option<SocketId> {
         match self.phase {
-            Phase::Joined(socket) => Some(socket),
+            Phase::Joined(socket, _) => Some(socket),
             _ => None,
         }
     }
@@ -110,15 +111,17 @@ impl Relay {
     }
 
     /// The welcome came.
-    pub fn join(&mut self, socket: SocketId) {
-        self.phase = Phase::Joined(socket);
-        self.failures = 0;
-        self.is_failure_reported = false;
+    pub fn join(&mut self, socket: SocketId, now: Time) {
+        self.phase = Phase::Joined(socket, now);
         self.has_been_tried = true;
     }
 
     /// The attempt or the socket is over: waits longer each time, and gives the links that went through it.
     pub fn fail(&mut self, now: Time, random: &mut ChaCha20Rng) -> Vec<LinkId> {
+        if matches!(self.phase, Phase::Joined(_, since) if now.since(since) >= limits::RELAY_IS_SOUND_AFTER) {
+            self.failures = 0;
+            self.reported = None;
+        }
         let pause = backoff(limits::RETRY_FIRST, limits::RETRY_MAX, self.failures, random);
         self.failures = self.failures.saturating_add(1);
         self.has_been_tried = true;
@@ -159,9 +162,9 @@ impl Relay {
         self.circuits.insert(line.member, (line.circuit, link)).map(|(_, older)| older)
     }
 
-    /// Forgets a circuit, if it is still the one to that member.
-    pub fn detach(&mut self, line: Line) {
-        if self.link(line).is_some() {
+    /// Forgets a circuit, if this link is still the one to that member.
+    pub fn detach(&mut self, line: Line, link: LinkId) {
+        if self.circuit_to(line.member) == Some(link) {
             self.circuits.remove(&line.member);
         }
     }
@@ -219,7 +222,7 @@ impl Relay {
     pub fn next_timeout(&self) -> Option<Time> {
         let phase = match self.phase {
             Phase::Waiting(at) | Phase::Opening(_, at) | Phase::Joining(_, at) => Some(at),
-            Phase::Joined(_) | Phase::Resting => None,
+            Phase::Joined(..) | Phase::Resting => None,
         };
         let redial = self.redials.values().filter_map(|redial| redial.at).min();
         phase.into_iter().chain(redial).min()

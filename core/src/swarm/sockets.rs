@@ -3,10 +3,14 @@
 use super::output::{Event, Output, Report, SocketFailure, SocketId};
 use super::relay::{Phase, Relay};
 use super::{LinkId, Swarm};
+use crate::code::Code;
 use crate::limits;
 use crate::rendezvous::{FromRelay, HangupReason, Line, Member, ToRelay};
 use crate::secure::Role;
 use crate::time::Time;
+
+/// Characters of a relay's text that people are shown.
+const LONGEST_REFUSAL: usize = 200;
 
 impl Swarm {
     /// A socket is open, with the relay's subprotocol.
@@ -29,10 +33,10 @@ impl Swarm {
         };
         let url = &self.relays[index].url;
         let (code, text) = match failure {
-            SocketFailure::Unreachable => ("no-relay", format!("no relay answers at {url}")),
-            SocketFailure::NotARelay => ("not-a-relay", format!("what answers at {url} is not a relay")),
-            SocketFailure::MixedContent => ("mixed-content", format!("a secure page may not open {url}")),
-            SocketFailure::BadUrl => ("bad-relay-url", format!("{url} is no URL of a relay")),
+            SocketFailure::Unreachable => (Code::NoRelay, format!("no relay answers at {url}")),
+            SocketFailure::NotARelay => (Code::NotARelay, format!("what answers at {url} is not a relay")),
+            SocketFailure::MixedContent => (Code::MixedContent, format!("a secure page may not open {url}")),
+            SocketFailure::BadUrl => (Code::BadRelayUrl, format!("{url} is no URL of a relay")),
         };
         if matches!(failure, SocketFailure::MixedContent | SocketFailure::BadUrl) {
             self.relays[index].is_hopeless = true;
@@ -48,7 +52,7 @@ impl Swarm {
         let relay = &self.relays[index];
         let was_welcome = relay.joined_socket().is_some();
         let text = format!("{} closed the connection without a welcome", relay.url);
-        self.fail_relay(now, index, (!was_welcome).then_some(("no-relay", text)));
+        self.fail_relay(now, index, (!was_welcome).then_some((Code::NoRelay, text)));
     }
 
     /// Bytes that were written to a socket and have not left it. To be told after writes and as they drain.
@@ -91,17 +95,16 @@ impl Swarm {
             return;
         };
         let text = format!("the relay {url:?} cannot be used: {problem}");
-        self.report(Report { url: Some(url.into()), ..Report::new("bad-relay-url", text) });
+        self.report(Report { url: Some(url.into()), ..Report::new(Code::BadRelayUrl, text) });
     }
 
     pub(super) fn handle_relay_timeouts(&mut self, now: Time) {
         for index in 0..self.relays.len() {
             match self.relays[index].phase {
                 Phase::Waiting(at) if at <= now => self.open_socket(now, index),
-                Phase::Opening(socket, at) | Phase::Joining(socket, at) if at <= now => {
-                    self.output(Output::Close { socket });
+                Phase::Opening(_, at) | Phase::Joining(_, at) if at <= now => {
                     let text = format!("{} did not answer in time", self.relays[index].url);
-                    self.fail_relay(now, index, Some(("no-relay", text)));
+                    self.fail_relay(now, index, Some((Code::NoRelay, text)));
                 }
                 _ => {}
             }
@@ -124,16 +127,15 @@ impl Swarm {
         let is_joined = self.relays[index].joined_socket().is_some();
         match frame {
             FromRelay::Welcome { member, present } if matches!(self.relays[index].phase, Phase::Joining(..)) => {
-                self.relays[index].join(socket);
+                self.relays[index].join(socket, now);
                 self.update_state();
                 for other in present.into_iter().filter(|other| *other < member) {
                     self.dial(now, index, other);
                 }
             }
             FromRelay::Refused { code, text } => {
-                let report = Some((code, format!("{} refuses: {text}", self.relays[index].url)));
-                self.output(Output::Close { socket });
-                self.fail_relay(now, index, report);
+                let text = refusal(&self.relays[index].url, code, text);
+                self.fail_relay(now, index, Some((Code::of_refusal(code), text)));
             }
             FromRelay::Dialed(line) if is_joined => self.answer(now, index, socket, line),
             FromRelay::Data(line, bytes) if is_joined => {
@@ -143,8 +145,7 @@ impl Swarm {
             }
             FromRelay::HungUp(line, reason) if is_joined => {
                 if let Some(link) = self.relays[index].link(line) {
-                    let may_redial = matches!(reason, HangupReason::Busy | HangupReason::Violation);
-                    self.remove_link(now, link, may_redial);
+                    self.remove_link(now, link, reason.allows_redial());
                 }
             }
             FromRelay::Left(member) if is_joined => {
@@ -184,19 +185,18 @@ impl Swarm {
 
     /// Gives a misbehaving relay up for a while.
     fn drop_relay(&mut self, now: Time, index: usize, what: &str) {
-        let Some(socket) = self.relays[index].socket() else {
-            return;
-        };
-        self.output(Output::Close { socket });
         let text = format!("{} is not a relay, or not a sound one: it {what}", self.relays[index].url);
-        self.fail_relay(now, index, Some(("not-a-relay", text)));
+        self.fail_relay(now, index, Some((Code::NotARelay, text)));
     }
 
-    fn fail_relay(&mut self, now: Time, index: usize, problem: Option<(&str, String)>) {
+    fn fail_relay(&mut self, now: Time, index: usize, problem: Option<(Code, String)>) {
+        if let Some(socket) = self.relays[index].socket() {
+            self.output(Output::Close { socket });
+        }
         let relay = &mut self.relays[index];
         let links: Vec<LinkId> = if relay.is_hopeless { relay.rest() } else { relay.fail(now, &mut self.random) };
-        if let Some((code, text)) = problem.filter(|_| !relay.is_failure_reported) {
-            relay.is_failure_reported = true;
+        if let Some((code, text)) = problem.filter(|(code, _)| relay.reported != Some(*code)) {
+            relay.reported = Some(code);
             let url = Some(relay.url.clone());
             self.output(Output::Event(Event::Error(Report { url, ..Report::new(code, text) })));
         }
@@ -210,6 +210,16 @@ impl Swarm {
     fn relay_of(&self, socket: SocketId) -> Option<usize> {
         self.relays.iter().position(|relay| relay.socket() == Some(socket))
     }
+}
+
+/// What a relay's refusal says to people, no longer than a relay needs.
+fn refusal(url: &str, code: &str, text: &str) -> String {
+    let text: String = text.chars().take(LONGEST_REFUSAL).collect();
+    if Code::of_refusal(code) == Code::Refused {
+        let code: String = code.chars().take(LONGEST_REFUSAL).collect();
+        return format!("{url} refuses, {code:?}: {text}");
+    }
+    format!("{url} refuses: {text}")
 }
 
 fn is_websocket_url(url: &str) -> bool {

@@ -126,7 +126,9 @@ mod tests {
 
     #[test]
     fn a_uint_in_a_longer_form_than_needed_is_read() {
-        assert_eq!(Reader::new(&[0xff, 7, 0, 0, 0, 0, 0, 0, 0]).uint(), Ok(7));
+        for longer in [&[0xfd, 7, 0][..], &[0xfe, 7, 0, 0, 0], &[0xff, 7, 0, 0, 0, 0, 0, 0, 0]] {
+            assert_eq!(Reader::new(longer).uint(), Ok(7));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ pub const HEADER: usize = 3;
 
 /// Appends the length field of a frame.
 pub fn put_header(out: &mut Vec<u8>, length: usize) {
-    debug_assert!(length <= crate::limits::FRAME);
+    debug_assert!(length <= crate::limits::UINT24);
     out.extend_from_slice(&(length as u32).to_le_bytes()[..HEADER]);
 }
 
@@ -85,7 +85,7 @@ mod tests {
         let mut reader = FrameReader::default();
         reader.push(&[0xff, 0xff, 0xff]);
         assert_eq!(reader.next_frame(65_536), Err(WireError::FrameTooLong));
-        assert_eq!(reader.next_frame(crate::limits::FRAME), Ok(None));
+        assert_eq!(reader.next_frame(crate::limits::UINT24), Ok(None));
     }
 
     #[test]
@@ -93,7 +93,7 @@ mod tests {
         let mut reader = FrameReader::default();
         reader.push(&[0xff, 0xff, 0xff]);
         reader.push(&[0; 1_000]);
-        assert_eq!(reader.next_frame(crate::limits::FRAME), Ok(None));
+        assert_eq!(reader.next_frame(crate::limits::UINT24), Ok(None));
         assert!(reader.allocated() < 4_096, "{} bytes", reader.allocated());
     }
 }

@@ -397,6 +397,12 @@ mod tests {
     }
 
     #[test]
+    fn a_name_longer_than_255_bytes_ends_the_link() {
+        assert_eq!(read(&mut Mux::default(), &open_frame(1, &"a".repeat(255))), Ok(vec![]));
+        assert_eq!(read(&mut Mux::default(), &open_frame(1, &"a".repeat(256))), Err(WireError::TooMany.into()));
+    }
+
+    #[test]
     fn a_remote_has_a_limited_number_of_channels() {
         let mut mux = Mux::default();
         for id in 1..=limits::CHANNELS as u64 {

@@ -168,7 +168,7 @@ impl Stranger {
                 return Ok(());
             }
             self.secure.handle_bytes(&theirs);
-            while let Some(frame) = self.secure.poll_frame(limits::FRAME)? {
+            while let Some(frame) = self.secure.poll_frame(limits::UINT24)? {
                 self.heard.push(frame);
             }
             if !ours.is_empty() {

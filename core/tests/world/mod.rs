@@ -3,9 +3,13 @@
 //! The relays here follow PROTOCOL.md §3 on honest input and do nothing else; the real one has its own tests, and
 //! `tests/e2e` runs both together.
 
+// Each test program uses a part of it.
+#![allow(dead_code)]
+
 use std::collections::{BTreeMap, VecDeque};
 
 use peersockets_core::drive::DriveKey;
+use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, Member, ToRelay};
 use peersockets_core::swarm::{Event, HandleId, Output, PeerId, Report, SocketFailure, SocketId, State, Swarm};
 use peersockets_core::time::{Duration, Time};
@@ -22,7 +26,19 @@ pub struct Relay {
     pub is_up: bool,
     /// Takes sockets and says nothing.
     pub is_mute: bool,
+    /// Welcomes and then refuses.
+    pub is_moody: bool,
+    /// Tells nobody that a member left.
+    pub is_discreet: bool,
+    /// Holds back what it has for devices, until [`World::release`].
+    pub is_lagging: bool,
+    /// What becomes of attempts while it is down.
+    pub failure: SocketFailure,
+    /// Sockets that were opened to it, by whom and when.
     pub attempts: Vec<(usize, Time)>,
+    /// Circuits that were dialled on it.
+    pub dials: usize,
+    held: Vec<Delivery>,
     members: BTreeMap<Member, (usize, SocketId)>,
     last_member: Member,
     /// Changes or swallows what is forwarded.
@@ -34,7 +50,11 @@ pub struct Device {
     pub events: Vec<Event>,
     /// What the application does on hearing an event.
     pub on_event: fn(&mut Swarm, &Event),
+    /// Whether its network takes nothing: what it writes stays in its sockets' buffers, which only fill.
+    pub is_stuck: bool,
     sockets: BTreeMap<SocketId, usize>,
+    /// What it opened and did not close, by relay: it must close each, also one that is over already.
+    unclosed: BTreeMap<usize, SocketId>,
 }
 
 enum Delivery {
@@ -56,7 +76,13 @@ impl Relay {
             url: url.into(),
             is_up: true,
             is_mute: false,
+            is_moody: false,
+            is_discreet: false,
+            is_lagging: false,
+            failure: SocketFailure::Unreachable,
             attempts: Vec::new(),
+            dials: 0,
+            held: Vec::new(),
             members: BTreeMap::new(),
             last_member: 0,
             tamper: None,
@@ -84,7 +110,14 @@ impl World {
         let mut seed = [0x5e; 32];
         seed[0] = self.devices.len() as u8;
         let swarm = Swarm::new(self.now, seed, drive, &urls);
-        self.devices.push(Device { swarm, events: Vec::new(), on_event: |_, _| {}, sockets: BTreeMap::new() });
+        self.devices.push(Device {
+            swarm,
+            events: Vec::new(),
+            on_event: |_, _| {},
+            is_stuck: false,
+            sockets: BTreeMap::new(),
+            unclosed: BTreeMap::new(),
+        });
         self.devices.len() - 1
     }
 
@@ -147,6 +180,13 @@ impl World {
         self.settle();
     }
 
+    /// Lets a relay that lagged hand over what it held back.
+    pub fn release(&mut self, relay: usize) {
+        self.relays[relay].is_lagging = false;
+        self.in_flight.extend(std::mem::take(&mut self.relays[relay].held));
+        self.settle();
+    }
+
     /// The socket of a device to a relay.
     pub fn socket(&self, device: usize, relay: usize) -> SocketId {
         *self.devices[device].sockets.iter().find(|(_, on)| **on == relay).expect("it has a socket there").0
@@ -196,9 +236,15 @@ impl World {
                 Output::Open { socket, url } => self.open_socket(index, socket, &url),
                 Output::Write { socket, message } => {
                     self.in_flight.push_back(Delivery::ToRelay { device: index, socket, message });
-                    self.devices[index].swarm.handle_socket_buffered(socket, 0);
+                    if !self.devices[index].is_stuck {
+                        self.devices[index].swarm.handle_socket_buffered(socket, 0);
+                    }
                 }
                 Output::Close { socket } => {
+                    let unclosed = &mut self.devices[index].unclosed;
+                    let count = unclosed.len();
+                    unclosed.retain(|_, open| *open != socket);
+                    assert_eq!(unclosed.len() + 1, count, "a socket is closed once");
                     // What was written before it arrives before it.
                     while let Some(position) =
                         self.in_flight.iter().position(|delivery| delivery.is_from(index, socket))
@@ -222,12 +268,14 @@ impl World {
     fn open_socket(&mut self, device: usize, socket: SocketId, url: &str) {
         let relay = self.relays.iter().position(|relay| relay.url == url).expect("the URL of a relay");
         self.relays[relay].attempts.push((device, self.now));
+        let older = self.devices[device].unclosed.insert(relay, socket);
+        assert_eq!(older, None, "a socket is closed before the next one to that relay is opened");
         let swarm = &mut self.devices[device].swarm;
         if self.relays[relay].is_up {
             self.devices[device].sockets.insert(socket, relay);
             self.devices[device].swarm.handle_socket_opened(self.now, socket);
         } else {
-            swarm.handle_socket_failed(self.now, socket, SocketFailure::Unreachable);
+            swarm.handle_socket_failed(self.now, socket, self.relays[relay].failure);
         }
     }
 
@@ -240,6 +288,9 @@ impl World {
         if let Some(member) = member {
             members.remove(&member);
             let others: Vec<Member> = members.keys().copied().collect();
+            if self.relays[relay].is_discreet {
+                return;
+            }
             for other in others {
                 self.tell(relay, other, &FromRelay::Left(member));
             }
@@ -262,9 +313,13 @@ impl World {
                 let present = self.relays[relay].members.keys().copied().collect();
                 self.relays[relay].members.insert(member, (device, socket));
                 self.tell(relay, member, &FromRelay::Welcome { member, present });
+                if self.relays[relay].is_moody {
+                    self.tell(relay, member, &FromRelay::Refused { code: "too-fast", text: "not now" });
+                }
             }
             (ToRelay::Dial(line), Some(sender)) => {
                 assert!(line.member < sender, "only the newcomer dials");
+                self.relays[relay].dials += 1;
                 let back = Line { member: sender, ..line };
                 if self.relays[relay].members.contains_key(&line.member) {
                     self.tell(relay, line.member, &FromRelay::Dialed(back));
@@ -273,6 +328,7 @@ impl World {
                 }
             }
             (ToRelay::Data(line, bytes), Some(sender)) => {
+                assert!((1..=limits::CIRCUIT_CHUNK).contains(&bytes.len()), "a chunk of {} bytes", bytes.len());
                 let mut bytes = bytes.to_vec();
                 if self.relays[relay].tamper.is_none_or(|tamper| tamper(&mut bytes)) {
                     self.tell(relay, line.member, &FromRelay::Data(Line { member: sender, ..line }, &bytes));
@@ -289,7 +345,12 @@ impl World {
         if let Some((device, socket)) = self.relays[relay].members.get(&member).copied() {
             let mut message = Vec::new();
             frame.encode(&mut message);
-            self.in_flight.push_back(Delivery::ToDevice { device, socket, message });
+            let delivery = Delivery::ToDevice { device, socket, message };
+            if self.relays[relay].is_lagging {
+                self.relays[relay].held.push(delivery);
+            } else {
+                self.in_flight.push_back(delivery);
+            }
         }
     }
 }

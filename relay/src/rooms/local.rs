@@ -10,7 +10,7 @@ use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Membe
 use super::{Census, RoomId, Rooms};
 use crate::address::ClientAddress;
 use crate::limits::Limits;
-use crate::mailbox::{Mailbox, Posted};
+use crate::mailbox::{Mailbox, Posted, Stuck};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 
@@ -86,20 +86,30 @@ impl LocalRooms {
         Ok(())
     }
 
-    /// Waits until `receiver` takes more, while what was sent before goes on.
-    async fn await_room(&self, seat: &mut Seat, receiver: &Guest) {
-        if receiver.mailbox.is_full() {
-            self.metrics.waits_for_receiver.inc();
-            seat.flush();
-            receiver.mailbox.room().await;
+    /// Waits until `receiver` takes more, while what was sent before goes on. Gives up on one that stays full.
+    async fn await_room(&self, seat: &mut Seat, receiver: &Guest) -> Result<(), Stuck> {
+        if !receiver.mailbox.is_full() {
+            return Ok(());
         }
+        self.metrics.waits_for_receiver.inc();
+        seat.flush();
+        receiver.mailbox.room(self.limits.queue_timeout).await
     }
 
-    /// Answers a DIAL to a member that is gone.
-    async fn tell_gone(&self, seat: &mut Seat, line: Line) {
-        let caller = seat.guest.clone();
-        self.await_room(seat, &caller).await;
-        caller.mailbox.post_now(&FromRelay::HungUp(line, HangupReason::Gone));
+    /// Tells the caller that its circuit ended. One that doesn't read waits for itself, until it is closed as a slow reader.
+    async fn tell_caller(&self, seat: &mut Seat, line: Line, reason: HangupReason) {
+        seat.flush();
+        let _ = seat.guest.mailbox.room(self.limits.write_timeout).await;
+        seat.guest.mailbox.post_now(&FromRelay::HungUp(line, reason));
+    }
+
+    /// Ends a circuit with a member that takes nothing, so that the caller can go on with its others. Both are told.
+    async fn give_up(&self, seat: &mut Seat, line: Line) {
+        // Otherwise it has ended meanwhile, and the caller is told that.
+        if seat.hang_up(line, HangupReason::Busy) {
+            self.metrics.busy_hangups.inc();
+            self.tell_caller(seat, line, HangupReason::Busy).await;
+        }
     }
 }
 
@@ -137,35 +147,37 @@ impl Rooms for LocalRooms {
             return Err(Refusal::OutOfTurn("it dialled a member that did not come before it"));
         }
         let Some(other) = seat.present(line.member) else {
-            self.tell_gone(seat, line).await;
+            self.tell_caller(seat, line, HangupReason::Gone).await;
             return Ok(());
         };
         if seat.dialled.get(&line.member).is_some_and(|last| *last >= line.circuit) {
             return Err(Refusal::OutOfTurn("it used a circuit number again"));
         }
-        self.await_room(seat, &other).await;
-        if !seat.open(line) {
-            self.tell_gone(seat, line).await;
+        if self.await_room(seat, &other).await.is_err() {
+            self.metrics.busy_hangups.inc();
+            // A dial ends an older circuit, even this one.
+            if let Some(circuit) = seat.circuit_with(line.member) {
+                seat.hang_up(Line { circuit, ..line }, HangupReason::Busy);
+            }
+            self.tell_caller(seat, line, HangupReason::Busy).await;
+        } else if !seat.open(line) {
+            self.tell_caller(seat, line, HangupReason::Gone).await;
         }
         Ok(())
     }
 
     async fn data(&self, seat: &mut Seat, line: Line, bytes: &[u8]) {
-        loop {
-            match seat.post_data(line, bytes) {
-                None => return,
-                Some(receiver) => self.await_room(seat, &receiver).await,
+        while let Some(receiver) = seat.post_data(line, bytes) {
+            if self.await_room(seat, &receiver).await.is_err() {
+                return self.give_up(seat, line).await;
             }
         }
     }
 
     async fn hangup(&self, seat: &mut Seat, line: Line, reason: HangupReason) {
-        let Some(other) = seat.close(line) else {
+        if !seat.hang_up(line, reason) {
             seat.unflushed.stray_frames += 1;
-            return;
-        };
-        self.await_room(seat, &other).await;
-        other.mailbox.post_now(&FromRelay::HungUp(Line { member: seat.guest.member, ..line }, reason));
+        }
     }
 
     async fn flush(&self, seat: &mut Seat) {
@@ -226,11 +238,19 @@ impl Seat {
         None
     }
 
-    /// Closes a circuit at both ends and returns the other member, unless it was not open.
-    fn close(&self, line: Line) -> Option<Arc<Guest>> {
-        let other = take_circuit(&self.guest, line)?;
-        take_circuit(&other, Line { member: self.guest.member, ..line });
-        Some(other)
+    fn circuit_with(&self, member: Member) -> Option<Circuit> {
+        lock(&self.guest.circuits).get(&member).map(|open| open.circuit)
+    }
+
+    /// Closes a circuit at both ends and tells the other member, unless it was not open.
+    ///
+    /// This needs no room to be waited for: there are no more hangups than dials, and those wait.
+    fn hang_up(&self, line: Line, reason: HangupReason) -> bool {
+        let Some(other) = take_circuit(&self.guest, line) else { return false };
+        let line = Line { member: self.guest.member, ..line };
+        take_circuit(&other, line);
+        other.mailbox.post_now(&FromRelay::HungUp(line, reason));
+        true
     }
 
     fn flush(&mut self) {

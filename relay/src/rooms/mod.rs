@@ -34,7 +34,7 @@ pub trait Rooms: Send + Sync + 'static {
     /// Opens a circuit to a member that was there before.
     fn dial(&self, seat: &mut Self::Seat, line: Line) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Passes bytes on. Waits while the receiver's mailbox is full.
+    /// Passes bytes on. Waits while the receiver's mailbox is full; if that takes too long, the circuit ends for both.
     fn data(&self, seat: &mut Self::Seat, line: Line, bytes: &[u8]) -> impl Future<Output = ()> + Send;
 
     /// Ends a circuit.

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after } from 'node:test';
 import { chromium } from 'playwright-core';
+import { systemCommand } from '../../../scripts/debian.mjs';
 
 const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
@@ -14,7 +15,7 @@ const PATIENCE = 20_000;
 
 /** Starts a Chromium that ends with the test file; `options` go to Playwright's `launch`. */
 export async function startBrowser(options = {}) {
-  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: FLAGS, ...options });
+  const browser = await chromium.launch({ executablePath: systemCommand('chromium'), args: FLAGS, ...options });
   after(() => browser.close());
   return browser;
 }

@@ -1,0 +1,198 @@
+//! What relays do, and what becomes of it: order over two of them, goodbyes, redials, and how often they are tried.
+
+mod world;
+
+use std::collections::BTreeSet;
+
+use peersockets_core::code::Code;
+use peersockets_core::limits;
+use peersockets_core::rendezvous::{FromRelay, ToRelay};
+use peersockets_core::swarm::{Event, HandleId, Output, PeerId, SocketFailure, Swarm};
+use peersockets_core::time::Time;
+use world::{World, drive, seconds};
+
+const FIRST: PeerId = PeerId(1);
+
+/// Devices that have met on relays 0 and 1, and have nothing to tell of it any more.
+fn met_on_both(count: usize) -> (World, Vec<HandleId>, Vec<HandleId>) {
+    let mut world = World::new(2);
+    let devices: Vec<usize> = (0..count).map(|_| world.add(&[0, 1])).collect();
+    let watches = devices.iter().map(|device| world.devices[*device].swarm.watch()).collect();
+    let topics = devices.iter().map(|device| world.devices[*device].swarm.join("chat")).collect();
+    world.settle();
+    for device in devices {
+        world.events(device);
+    }
+    (world, watches, topics)
+}
+
+#[test]
+fn what_lags_on_one_relay_never_comes_behind_what_was_sent_after_it_on_another() {
+    let (mut world, watches, topics) = met_on_both(2);
+    world.devices[0].swarm.send(topics[0], FIRST, b"first".to_vec());
+    world.settle();
+    world.relays[0].is_lagging = true;
+    world.devices[0].swarm.send(topics[0], FIRST, b"lost on the way".to_vec());
+    world.settle();
+    world.cut(0, 0);
+    world.devices[0].swarm.send(topics[0], FIRST, b"over the other".to_vec());
+    world.settle();
+    world.release(0);
+    let seen: Vec<String> = world
+        .events(1)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Join { watch, .. } if watch == watches[1] => Some("join".into()),
+            Event::Leave { watch, .. } if watch == watches[1] => Some("leave".into()),
+            Event::Message { message, .. } => Some(String::from_utf8(message.to_vec()).unwrap()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(seen, ["first", "leave", "join", "over the other"]);
+}
+
+#[test]
+fn a_goodbye_over_one_relay_ends_the_links_over_all() {
+    let (mut world, watches, _) = met_on_both(2);
+    world.relays[0].is_discreet = true;
+    world.relays[1].is_lagging = true;
+    world.devices[1].swarm.goodbye();
+    assert_eq!(world.presence(0, watches[0]), [-1]);
+    let circuits: usize = world.devices[0].swarm.stats().relays.iter().map(|relay| relay.circuits).sum();
+    assert_eq!(circuits, 0);
+}
+
+#[test]
+fn a_device_that_comes_back_before_it_is_missed_is_reached_on_its_new_circuit() {
+    let mut world = World::new(1);
+    let devices = [world.add(&[0]), world.add(&[0])];
+    let watches = devices.map(|device| world.devices[device].swarm.watch());
+    let topics = devices.map(|device| world.devices[device].swarm.join("chat"));
+    world.settle();
+    assert_eq!(world.presence(0, watches[0]), [1]);
+    world.relays[0].is_discreet = true;
+    world.cut(1, 0);
+    world.advance(seconds(2.0));
+    assert!(world.presence(0, watches[0]).is_empty());
+    assert_eq!(world.devices[0].swarm.stats().relays[0].circuits, 1);
+    world.devices[0].swarm.send(topics[0], FIRST, b"there you are".to_vec());
+    assert_eq!(world.messages(1, topics[1]).len(), 1);
+}
+
+#[test]
+fn a_stranger_is_not_dialled_again() {
+    let mut world = World::new(1);
+    world.add(&[0]);
+    world.add_to(drive(2), &[0]);
+    world.advance(seconds(120.0));
+    assert_eq!(world.relays[0].dials, 1);
+}
+
+#[test]
+fn a_relay_that_cannot_be_used_is_tried_once() {
+    for (failure, code) in
+        [(SocketFailure::MixedContent, Code::MixedContent), (SocketFailure::BadUrl, Code::BadRelayUrl)]
+    {
+        let mut world = World::new(1);
+        world.relays[0].is_up = false;
+        world.relays[0].failure = failure;
+        let device = world.add(&[0]);
+        world.advance(seconds(60.0));
+        let now = world.now;
+        world.devices[device].swarm.retry(now);
+        world.devices[device].swarm.resume(now);
+        world.advance(seconds(60.0));
+        assert_eq!(world.relays[0].attempts.len(), 1);
+        let codes: Vec<_> = world.reports(device).into_iter().map(|report| report.code).collect();
+        assert_eq!(codes, [code]);
+    }
+}
+
+#[test]
+fn a_retry_that_was_asked_for_makes_the_next_pauses_short_again() {
+    let mut world = World::new(1);
+    world.relays[0].is_up = false;
+    let device = world.add(&[0]);
+    world.advance(seconds(300.0));
+    let now = world.now;
+    world.devices[device].swarm.retry(now);
+    world.settle();
+    let before = world.relays[0].attempts.len();
+    world.advance(seconds(0.8));
+    assert_eq!(world.relays[0].attempts.len(), before + 1);
+}
+
+#[test]
+fn only_members_that_came_before_are_dialled_and_each_with_keys_of_its_own() {
+    let now = Time::default();
+    let mut swarm = Swarm::new(now, [7; 32], drive(1), &["ws://relay/".into()]);
+    let Output::Event(_) = swarm.poll_output() else { panic!("a state comes first") };
+    swarm.handle_timeout(now);
+    let Output::Open { socket, .. } = swarm.poll_output() else { panic!("a socket is opened at once") };
+    swarm.handle_socket_opened(now, socket);
+    let mut welcome = Vec::new();
+    FromRelay::Welcome { member: 3, present: vec![1, 2, 4, 9] }.encode(&mut welcome);
+    swarm.handle_socket_message(now, socket, &welcome);
+
+    let mut dialled = Vec::new();
+    let mut keys = BTreeSet::new();
+    loop {
+        match swarm.poll_output() {
+            Output::Write { message, .. } => match ToRelay::decode(&message).unwrap() {
+                ToRelay::Dial(line) => dialled.push(line.member),
+                ToRelay::Data(_, bytes) => assert!(keys.insert(bytes.to_vec()), "a key was used again"),
+                _ => {}
+            },
+            Output::Timeout(_) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(dialled, [1, 2]);
+    assert_eq!(keys.len(), 2);
+}
+
+#[test]
+fn a_message_beyond_the_budget_of_all_peers_is_reported_with_its_topic_and_the_others_arrive() {
+    const SENDERS: usize = 5;
+    let mut world = World::new(1);
+    let receiver = world.add(&[0]);
+    let key = world.devices[receiver].swarm.stats().device_key;
+    for topic in ["one", "two"] {
+        world.devices[receiver].swarm.join(topic);
+    }
+    world.settle();
+    let senders: Vec<usize> = (0..SENDERS).map(|_| world.add(&[0])).collect();
+    world.advance(seconds(5.0));
+    for sender in &senders {
+        world.devices[*sender].is_stuck = true;
+        for topic in ["one", "two"] {
+            let topic = world.devices[*sender].swarm.join(topic);
+            let peers = world.devices[*sender].swarm.stats().peers;
+            let to = peers.iter().find(|peer| peer.key == key).expect("it has met the receiver").peer;
+            world.devices[*sender].swarm.send(topic, to, vec![7; limits::MESSAGE]);
+        }
+    }
+    // A MiB at a time, so that all messages are incomplete when the budget is used up.
+    for _ in 0..20 {
+        for sender in &senders {
+            let socket = world.socket(*sender, 0);
+            world.devices[*sender].swarm.handle_socket_buffered(socket, 0);
+            world.settle();
+        }
+    }
+    let events = world.events(receiver);
+    let arrived = events.iter().filter(|event| matches!(event, Event::Message { .. })).count();
+    let lost: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Error(report) => Some((report.code, report.topic.as_deref(), report.peer.is_some())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(arrived + lost.len(), 2 * SENDERS);
+    // 64 MiB hold seven and a half messages; what is dropped makes room for others.
+    assert!(arrived >= 7 && !lost.is_empty(), "{arrived} arrived, {lost:?} were lost");
+    for (code, topic, has_peer) in lost {
+        assert!(code == Code::MessageLost && matches!(topic, Some("one" | "two")) && has_peer);
+    }
+}

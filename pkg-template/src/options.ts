@@ -1,0 +1,46 @@
+import { chooseDrive } from './drive.js';
+import { PeerSocketsError } from './errors.js';
+import { isSecurePage } from './page.js';
+import type { Page } from './page.js';
+import type { PeerSocketsOptions } from './peer-sockets.js';
+import { chooseRelays } from './relays.js';
+import type { GlueOptions } from './seam.js';
+import { thrownText } from './text.js';
+
+/**
+ * The options as they are now: each is read once, since a page may pass anything. Throws a {@link PeerSocketsError} where that
+ * can't be done.
+ *
+ * @internal
+ */
+export function readOptions(options: PeerSocketsOptions | null | undefined): PeerSocketsOptions {
+  return orRefuse(() => {
+    const { drive, relays, wasm } = options ?? {};
+    return { drive, relays: Array.isArray(relays) ? [...relays] : relays, wasm };
+  });
+}
+
+/**
+ * What Rust needs, from the options and the page.
+ *
+ * @internal
+ */
+export function fillIn(options: PeerSocketsOptions, page: Page): GlueOptions {
+  return orRefuse(() => {
+    const drive = chooseDrive(options.drive, page);
+    return {
+      ...(drive === undefined ? {} : { drive }),
+      origin: page.origin,
+      relays: chooseRelays(options.relays, page),
+      isSecure: isSecurePage(page),
+    };
+  });
+}
+
+function orRefuse<Value>(read: () => Value): Value {
+  try {
+    return read();
+  } catch (cause) {
+    throw new PeerSocketsError({ code: 'bad-options', reason: `the options could not be read: ${thrownText(cause)}`, cause });
+  }
+}
