@@ -23,7 +23,7 @@ impl End {
 
     fn read(&mut self, bytes: &[u8]) {
         self.secure.handle_bytes(bytes);
-        while let Ok(Some(plaintext)) = self.secure.poll_frame(limits::FRAME_BEFORE_PROOF) {
+        while let Ok(Some(plaintext)) = self.secure.poll_frame(limits::FRAME) {
             self.opened.push(plaintext);
         }
         self.written.extend(self.secure.take_output(usize::MAX));
