@@ -254,7 +254,7 @@ test('a link that names no drive is called so, is not passed on, and nothing can
 
 test('a relay that is down is reported with what to do, and forgotten when it is back', async (t) => {
   const [ana, ben] = await visitTogether(t);
-  for (const person of [ana, ben]) person.expect(/ERR_CONNECTION|WebSocket connection/);
+  for (const person of [ana, ben]) person.expect(/ERR_CONNECTION|WebSocket connection|426/);
   await relay.stop();
   for (const { page } of [ana, ben]) {
     await page.locator('#state', { hasText: 'Offline' }).waitFor();
@@ -281,7 +281,7 @@ test('only who has the relay on this computer is told how to start it', async (t
   for (const { page } of [here, elsewhere]) await page.locator('.device').nth(1).waitFor();
   assert.match(await here.page.locator('#example-remark').innerText(), /from any page on this computer/);
   assert.match(await elsewhere.page.locator('#example-remark').innerText(), /from wherever this relay can be reached/);
-  for (const person of [here, elsewhere]) person.expect(/ERR_CONNECTION|WebSocket connection/);
+  for (const person of [here, elsewhere]) person.expect(/ERR_CONNECTION|WebSocket connection|426/);
   await own.stop();
   await here.page.locator('.note', { hasText: 'The relay does not answer. If it is yours, start it with “npm start”. It is tried again by itself.' }).waitFor();
   await elsewhere.page.locator('.note', { hasText: 'The relay does not answer. It is tried again by itself.' }).waitFor();
