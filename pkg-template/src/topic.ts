@@ -71,8 +71,8 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
    * first relay was reached; after that, to nobody.
    *
    * It never throws: what can't be sent comes back in an `error` event with its `peerId` and `message`. Codes: `bad-message` (neither
-   * text nor bytes), `message-too-large`, `queue-full` (16 MiB or 65,536 messages wait for that peer, or 128 topics were used towards
-   * it; until the first relay is reached, 256 messages or 1 MiB in all), and the codes with which {@link PeerSockets.ready} rejects.
+   * text nor bytes), `message-too-large`, `queue-full` (16 MiB or 65,536 messages wait for that peer, or messages of 128 topics
+   * do; until the first relay is reached, 256 messages or 1 MiB in all), and the codes with which {@link PeerSockets.ready} rejects.
    *
    * @param peerId - the id from a `join` or `message` event, as a number or its digits
    * @param message - a string, sent as UTF-8, or bytes: an `ArrayBuffer` or any view of one; 0 to 8,388,607 bytes

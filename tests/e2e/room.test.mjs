@@ -22,20 +22,23 @@ test('pages of another drive are not seen', async (t) => {
 });
 
 for (const size of [0, 1, 65_536, 1_048_576, 8_388_607]) {
-  test(`a message of ${size.toLocaleString('en')} bytes arrives intact`, async (t) => {
-    const [sender, receiver] = await meet(t, { browser, relay });
-    await receiver.evaluate(() => { window.messages = new Arrivals(beaker.peersockets.join('large'), 'message') });
+  test(`a message of ${size.toLocaleString('en')} bytes arrives intact at both others`, async (t) => {
+    const [sender, ...receivers] = await meet(t, { browser, relay }, 3);
+    for (const receiver of receivers) await receiver.evaluate(() => { window.messages = new Arrivals(beaker.peersockets.join('large'), 'message') });
     const sent = await sender.evaluate(async (size) => {
       const message = new Uint8Array(size);
       for (let start = 0; start < size; start += 65_536) crypto.getRandomValues(message.subarray(start, start + 65_536));
-      beaker.peersockets.join('large').send(1, message);
+      const large = beaker.peersockets.join('large');
+      for (const peerId of peerEvents.peers) large.send(peerId, message);
       return [size, await digest(message)];
     }, size);
-    const received = await receiver.evaluate(async () => {
-      const { message } = await messages.next();
-      return [message.byteLength, await digest(message)];
-    });
-    assert.deepEqual(received, sent);
+    for (const receiver of receivers) {
+      const received = await receiver.evaluate(async () => {
+        const { message } = await messages.next();
+        return [message.byteLength, await digest(message)];
+      });
+      assert.deepEqual(received, sent);
+    }
   });
 }
 

@@ -65,7 +65,7 @@ test('the_types_and_remedies_state_the_limits_of_rust', async () => {
     'topic.d.ts': [
       `0 to ${number(MESSAGE)} bytes`,
       `${binary(SEND_QUEUE)} or ${number(SEND_QUEUE_MESSAGES)} messages wait for that peer`,
-      `${TOPICS} topics were used towards it`,
+      `messages of ${TOPICS} topics`,
       `${EARLY_MESSAGES} messages or ${binary(EARLY_BYTES)} in all`,
     ],
     'peer-sockets.d.ts': [
