@@ -8,8 +8,16 @@ pub enum Code {
     BadDrive,
     /// The text names no relay, or one too many.
     BadRelayUrl,
-    /// A secure page may not open the relay's URL.
+    /// A secure page may not open the URL.
     MixedContent,
+    /// The text names no drive peer, or one too many.
+    BadPeerUrl,
+    /// No drive peer answers.
+    NoPeer,
+    /// What answers is no drive peer, or not a sound one.
+    NotAPeer,
+    /// The drive peer does not have the drive open.
+    NoDrive,
     /// No relay answers.
     NoRelay,
     /// What answers is no relay, or not a sound one.
@@ -70,6 +78,10 @@ impl Code {
             Self::BadDrive => "bad-drive",
             Self::BadRelayUrl => "bad-relay-url",
             Self::MixedContent => "mixed-content",
+            Self::BadPeerUrl => "bad-peer-url",
+            Self::NoPeer => "no-peer",
+            Self::NotAPeer => "not-a-peer",
+            Self::NoDrive => "no-drive",
             Self::NoRelay => "no-relay",
             Self::NotARelay => "not-a-relay",
             Self::TopicTooLong => "topic-too-long",

@@ -66,12 +66,14 @@ pub enum LinkError {
     Silent,
     /// The remote makes us answer and does not read the answers.
     Unread,
+    /// The host's stream ended.
+    StreamEnded,
 }
 
 impl LinkError {
     /// Whether the remote, or whoever changed its bytes, broke the protocol.
     pub fn is_violation(self) -> bool {
-        !matches!(self, Self::ChannelClosed | Self::ProofTimeout | Self::Silent)
+        !matches!(self, Self::ChannelClosed | Self::ProofTimeout | Self::Silent | Self::StreamEnded)
     }
 }
 
@@ -96,6 +98,7 @@ impl fmt::Display for LinkError {
             Self::ProofTimeout => f.write_str("the peer did not prove the drive key in time"),
             Self::Silent => f.write_str("the peer fell silent"),
             Self::Unread => f.write_str("the peer does not read our answers"),
+            Self::StreamEnded => f.write_str("the peer's stream ended"),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod drive;
 pub mod wire;
 
 pub mod channel;
+pub mod conversation;
 pub mod link;
 pub mod rendezvous;
 pub mod secure;

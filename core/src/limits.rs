@@ -24,7 +24,11 @@ pub const SEALED_FRAME: usize = 16_384;
 /// Largest frame taken from a remote: four times what a device of ours writes. It is also what a link's buffer may hold, so 256
 /// devices cost 16 MiB.
 pub const FRAME: usize = 65_536;
-/// Largest frame a uint24 can announce.
+/// Largest frame taken from a drive peer that has not proved the drive key: a corestore opens all its cores, up to [`CHANNELS`], in
+/// one batch.
+pub const FIRST_FRAME: usize = 524_288;
+/// Largest frame a uint24 can announce, and largest taken from a proved drive peer: its replication is not ours to shape. 16 MiB for
+/// each of [`DRIVE_PEERS`].
 pub const UINT24: usize = 16_777_215;
 /// Largest chunk that is handed to a relay circuit: four sealed frames.
 pub const CIRCUIT_CHUNK: usize = 65_536;
@@ -47,6 +51,8 @@ pub const SEND_QUEUE_MESSAGES: usize = 65_536;
 pub const LAST_WORDS: usize = 65_536;
 /// Bytes handed to one relay socket and not yet written by it, above which we hold back.
 pub const SOCKET_HIGH_WATER: usize = 1024 * 1024;
+/// Bytes that a host's stream wrote for a circuit and that have not gone, above which it is to wait.
+pub const HOST_HIGH_WATER: usize = 1024 * 1024;
 /// Sealed bytes of a link that wait for its transport. More means a remote that makes us answer and does not read.
 pub const LINK_OUTPUT: usize = 1024 * 1024;
 /// Messages kept for peers that are not known yet, while the first relay is being joined.
@@ -56,6 +62,8 @@ pub const EARLY_BYTES: usize = 1024 * 1024;
 
 /// Relays that are used at once. More in the list are refused with `bad-relay-url`.
 pub const RELAYS: usize = 3;
+/// Drive peers that are used at once. More in the list are refused with `bad-peer-url`.
+pub const DRIVE_PEERS: usize = 8;
 /// Members of one relay room.
 pub const ROOM: usize = 256;
 /// Members of one room that come from one address.
@@ -69,6 +77,8 @@ pub const PROOF_TIME: Duration = Duration::from_secs(10);
 pub const PING_AFTER: Duration = Duration::from_secs(3);
 /// Time that an answer to a ping may take, after which the link is dead.
 pub const PONG_WITHIN: Duration = Duration::from_secs(7);
+/// Silence of a drive peer that sends keepalives after which it is dead: JavaScript's come every 5 s.
+pub const KEEPALIVES_STOPPED: Duration = Duration::from_secs(20);
 /// First pause before a relay is tried again. It doubles up to [`RETRY_MAX`], each time ± 50 %.
 pub const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// Time in a relay's room after which earlier failures do not count any more: one that welcomes and refuses is tried ever later.

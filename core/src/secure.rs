@@ -56,7 +56,10 @@ pub struct Secure {
     phase: Phase,
     reader: FrameReader,
     output: Vec<u8>,
+    /// How much of `output` has been taken.
+    taken: usize,
     header: [u8; 24],
+    has_heard_keepalive: bool,
 }
 
 enum Phase {
@@ -82,7 +85,9 @@ impl Secure {
             phase: Phase::Failed(LinkError::Handshake),
             reader: FrameReader::default(),
             output: Vec::new(),
+            taken: 0,
             header: entropy.header,
+            has_heard_keepalive: false,
         };
         if let Ok(handshake) = noise::noise_xx(role, device, entropy.ephemeral) {
             secure.phase = Phase::Handshake(Box::new(handshake));
@@ -115,13 +120,28 @@ impl Secure {
 
     /// Bytes of sealed output that wait to be taken.
     pub fn output_length(&self) -> usize {
-        self.output.len()
+        self.output.len() - self.taken
     }
 
     /// Takes at most `limit` bytes of what is to be written to the link.
     pub fn take_output(&mut self, limit: usize) -> Vec<u8> {
-        let rest = self.output.split_off(limit.min(self.output.len()));
-        std::mem::replace(&mut self.output, rest)
+        if self.taken == 0 && self.output.len() <= limit {
+            return std::mem::take(&mut self.output);
+        }
+        // Moving the rest to the front each time would be a long way for a long frame.
+        let end = self.output.len().min(self.taken.saturating_add(limit));
+        let taken = self.output[self.taken..end].to_vec();
+        self.taken = end;
+        if self.taken == self.output.len() {
+            self.output = Vec::new();
+            self.taken = 0;
+        }
+        taken
+    }
+
+    /// Whether an empty frame has come.
+    pub fn has_heard_keepalive(&self) -> bool {
+        self.has_heard_keepalive
     }
 
     /// Adds bytes that arrived; [`Secure::poll_frame`] then gives what they hold.
@@ -183,6 +203,7 @@ impl Secure {
                         if !plaintext.is_empty() {
                             return Ok(Some(plaintext));
                         }
+                        self.has_heard_keepalive = true;
                     }
                 },
                 Phase::Failed(error) => return Err(*error),

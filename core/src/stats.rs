@@ -5,7 +5,7 @@ use crate::swarm::{PeerId, State, Traffic};
 /// A picture of one swarm.
 #[derive(Clone, Debug)]
 pub struct Stats {
-    /// Whether relays can be reached.
+    /// Whether anyone can be reached.
     pub state: State,
     /// The drive's discovery key, which is public.
     pub discovery_key: [u8; 32],
@@ -13,6 +13,8 @@ pub struct Stats {
     pub device_key: [u8; 32],
     /// The relays of the list.
     pub relays: Vec<RelayStats>,
+    /// The drive peers of the list.
+    pub drive_peers: Vec<DrivePeerStats>,
     /// The peers that are here.
     pub peers: Vec<PeerStats>,
 }
@@ -28,6 +30,24 @@ pub struct RelayStats {
     pub circuits: usize,
 }
 
+/// One drive peer of the list.
+#[derive(Clone, Debug)]
+pub struct DrivePeerStats {
+    /// Its URL.
+    pub url: String,
+    /// `waiting`, `connecting`, `joined` or `resting`.
+    pub phase: &'static str,
+}
+
+/// How what we send to a peer travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Through a relay.
+    Relay,
+    /// Straight to it.
+    Direct,
+}
+
 /// One peer.
 #[derive(Clone, Debug)]
 pub struct PeerStats {
@@ -35,8 +55,10 @@ pub struct PeerStats {
     pub peer: PeerId,
     /// Its device key.
     pub key: [u8; 32],
-    /// URL of the relay that carries what we send to it.
-    pub relay: String,
+    /// How what we send to it travels.
+    pub path: Path,
+    /// URL of the relay that it goes through, or of the peer; none on a stream of the host's.
+    pub url: Option<String>,
     /// What went to and fro.
     pub traffic: Traffic,
     /// Bytes that wait to be sent to it.

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use devices::{End, Pair, ROLES, Stranger, at, device, drive, entropy, framed, frames};
 use peersockets_core::channel::outbox::{Bound, QueueFull};
+use peersockets_core::conversation::LinkEvent;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::{LinkError, WireError};
 use peersockets_core::limits;
-use peersockets_core::link::LinkEvent;
 use peersockets_core::secure::Role;
 use peersockets_core::time::Time;
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use devices::{End, ROLES, Stranger, drive, open_frame};
 use peersockets_core::channel::peersockets::{self, GOODBYE, MESSAGE, PING, PONG, PROTOCOL, TOPIC};
+use peersockets_core::conversation::LinkEvent;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::{ChannelViolation, LinkError};
 use peersockets_core::limits;
-use peersockets_core::link::LinkEvent;
 use peersockets_core::secure::Role;
 use peersockets_core::time::Time;
 use peersockets_core::wire::encoding::{Encode, Reader};

@@ -108,11 +108,20 @@ impl Outbox {
         self.messages == 0
     }
 
+    /// The next message, whole: topics take turns. Not for a channel that also takes frames.
+    pub fn next_message(&mut self) -> Option<(Arc<str>, Vec<u8>)> {
+        let index = self.next_slot()?;
+        self.turn = index + 1;
+        let slot = &mut self.slots[index];
+        let message = slot.queue.pop_front()?;
+        self.bytes -= message.len();
+        self.messages -= 1;
+        Some((slot.topic.clone(), message))
+    }
+
     /// The next frame: topics take turns, each with one part.
     pub fn next_frame(&mut self) -> Option<Frame> {
-        let count = self.slots.len();
-        let index =
-            (0..count).map(|step| (self.turn + step) % count).find(|index| !self.slots[*index].queue.is_empty())?;
+        let index = self.next_slot()?;
         let slot = &mut self.slots[index];
         let mut payload = Vec::with_capacity(FIELDS + PART.min(slot.queue.front()?.len()));
         payload.put_uint(index as u64);
@@ -142,6 +151,11 @@ impl Outbox {
             self.messages -= 1;
         }
         Some(Frame { kind, payload })
+    }
+
+    fn next_slot(&self) -> Option<usize> {
+        let count = self.slots.len();
+        (0..count).map(|step| (self.turn + step) % count).find(|index| !self.slots[*index].queue.is_empty())
     }
 
     /// The slot of a topic: its own, a new one, or that of a topic with nothing left to send.

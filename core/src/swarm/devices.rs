@@ -167,7 +167,7 @@ mod tests {
     fn one_device_more_than_the_limit_is_turned_away() {
         let mut devices = Devices::default();
         for number in 0..limits::DEVICES {
-            assert!(devices.add_link(key(number), LinkId(number as u64)).is_some());
+            assert!(devices.add_link(key(number), LinkId(number as u32)).is_some());
         }
         assert_eq!(devices.add_link(key(9_999), LinkId(9_999)), None);
         devices.remove_link(PeerId(1), LinkId(0), false);

@@ -2,42 +2,62 @@
 
 use std::sync::Arc;
 
-use super::output::{Output, PeerId, Report, SocketId};
-use super::{Attached, LinkId, Pending, Swarm};
+use super::output::{Output, PeerId, Report};
+use super::{Attached, Carrier, LinkId, Pending, Place, Swarm};
 use crate::code::Code;
+use crate::conversation::LinkEvent;
 use crate::error::LinkError;
 use crate::limits;
-use crate::link::{Link, LinkEvent};
-use crate::rendezvous::{HangupReason, Line, ToRelay};
+use crate::link::{Beginning, HostAction, Link};
+use crate::rendezvous::{HangupReason, ToRelay};
 use crate::secure::Role;
 use crate::time::Time;
 
 impl Swarm {
-    pub(super) fn add_link(&mut self, now: Time, relay: usize, line: Line, role: Role) {
+    pub(super) fn add_link(&mut self, now: Time, carrier: Carrier, role: Role) -> LinkId {
         self.last_link += 1;
         let id = LinkId(self.last_link);
         let entropy = self.entropy();
-        let link = Link::new(now, role, &self.device, entropy, self.drive.clone(), self.budget.clone());
-        self.links.insert(id, Attached { link, relay, line, role, peer: None, is_queued: false });
-        let older = self.relays[relay].attach(line, id);
-        if let Some(older) = older {
-            self.remove_link(now, older, false);
-        }
+        let beginning = Beginning {
+            now,
+            role,
+            device: &self.device,
+            drive: self.drive.clone(),
+            budget: self.budget.clone(),
+            is_drive_peer: !matches!(carrier, Carrier::Circuit { .. }),
+        };
+        let link = match carrier {
+            Carrier::Circuit { .. } if self.is_host => Link::hosted(beginning, true),
+            Carrier::Host => Link::hosted(beginning, false),
+            Carrier::Circuit { .. } | Carrier::DrivePeer(_) => Link::new(beginning, entropy),
+        };
+        self.links.insert(id, Attached { link, carrier, role, peer: None, is_queued: false });
         self.queue_link(id);
+        id
     }
 
     pub(super) fn handle_link_bytes(&mut self, now: Time, id: LinkId, bytes: &[u8]) {
+        self.hear(now, id, |link, is_joined, events| link.handle_bytes(now, bytes, is_joined, events));
+    }
+
+    /// Lets a link hear something, and does what follows.
+    pub(super) fn hear(
+        &mut self,
+        now: Time,
+        id: LinkId,
+        hear: impl FnOnce(&mut Link, &dyn Fn(&str) -> bool, &mut Vec<LinkEvent>) -> Result<(), LinkError>,
+    ) {
         let Some(attached) = self.links.get_mut(&id) else {
             return;
         };
         let mut events = Vec::new();
         let handles = &self.handles;
         let is_joined = |topic: &str| handles.is_joined(topic);
-        let handled = attached.link.handle_bytes(now, bytes, &is_joined, &mut events);
+        let heard = hear(&mut attached.link, &is_joined, &mut events);
         for event in events {
             self.handle_link_event(now, id, event);
         }
-        match handled {
+        match heard {
             Ok(()) => self.queue_link(id),
             Err(error) => self.end_link(now, id, error),
         }
@@ -55,18 +75,23 @@ impl Swarm {
         }
     }
 
-    /// Removes a link whose circuit is over, and tells what that means for its device.
+    /// Removes a link whose carrier is over, and tells what that means for its device.
     pub(super) fn remove_link(&mut self, now: Time, id: LinkId, may_redial: bool) {
-        let Some(Attached { link, relay, line, role, peer, .. }) = self.links.remove(&id) else {
+        let Some(attached) = self.links.remove(&id) else {
             return;
         };
-        self.relays[relay].detach(line, id);
-        if let Some(peer) = peer {
-            let change = self.devices.remove_link(peer, id, link.has_carried());
-            self.tell(peer, change);
+        let has_carried = attached.link.has_carried();
+        let Attached { carrier, role, peer, .. } = attached;
+        self.end_hosting(id, attached.link);
+        if let Carrier::Circuit { relay, line } = carrier {
+            self.relays[relay].detach(line, id);
+            if may_redial && role == Role::Initiator && self.relays[relay].endpoint.joined_socket().is_some() {
+                self.relays[relay].redial_later(line.member, now, &mut self.random);
+            }
         }
-        if may_redial && role == Role::Initiator && self.relays[relay].joined_socket().is_some() {
-            self.relays[relay].redial_later(line.member, now, &mut self.random);
+        if let Some(peer) = peer {
+            let change = self.devices.remove_link(peer, id, has_carried);
+            self.tell(peer, change);
         }
         self.settle();
     }
@@ -74,22 +99,34 @@ impl Swarm {
     pub(super) fn queue_link(&mut self, id: LinkId) {
         if let Some(attached) = self.links.get_mut(&id)
             && !attached.is_queued
-            && attached.link.has_output()
+            && (attached.link.has_action() || attached.link.has_output())
         {
             attached.is_queued = true;
             self.ready.push_back(id);
         }
     }
 
-    /// The next chunk of a link whose relay takes one.
+    /// The next thing that a host is to do, or the next chunk of a link whose carrier takes one.
     pub(super) fn next_data(&mut self) -> Option<Output> {
         for _ in 0..self.ready.len() {
             let id = self.ready.pop_front()?;
             let Some(attached) = self.links.get_mut(&id) else {
                 continue;
             };
-            let relay = &mut self.relays[attached.relay];
-            let Some(socket) = relay.joined_socket().filter(|_| relay.is_writable()) else {
+            if let Some(action) = attached.link.next_action() {
+                self.ready.push_front(id);
+                return Some(Output::Host { link: id, action });
+            }
+            let endpoint = match attached.carrier {
+                Carrier::Circuit { relay, .. } => &mut self.relays[relay].endpoint,
+                Carrier::DrivePeer(index) => &mut self.drive_peers[index].endpoint,
+                Carrier::Host => {
+                    attached.is_queued = false;
+                    continue;
+                }
+            };
+            let Some(socket) = endpoint.writable_socket() else {
+                // A hosted link that waits for its circuit is looked at again when its host has something to do.
                 self.ready.push_back(id);
                 continue;
             };
@@ -98,31 +135,44 @@ impl Swarm {
             if chunk.is_empty() {
                 continue;
             }
-            let message = data(attached.line, &chunk);
-            relay.buffered += message.len();
+            let message = attached.carrier.message(chunk);
+            endpoint.buffered += message.len();
             self.queue_link(id);
             return Some(Output::Write { socket, message });
         }
         None
     }
 
-    /// Lets a link say its last words and goodbye, whatever the socket's buffer holds: there is no later.
-    pub(super) fn say_goodbye(&mut self, socket: SocketId, id: LinkId) {
-        let Some(Attached { mut link, line, peer, .. }) = self.links.remove(&id) else {
+    /// Lets a link say its last words and goodbye, whatever a socket's buffer holds: there is no later.
+    pub(super) fn say_goodbye(&mut self, id: LinkId) {
+        let Some(Attached { mut link, carrier, peer, .. }) = self.links.remove(&id) else {
             return;
         };
         link.goodbye();
-        loop {
-            let chunk = link.take_output(limits::CIRCUIT_CHUNK);
-            if chunk.is_empty() {
-                break;
+        if let Some(socket) = carrier.place().and_then(|place| self.endpoint(place).open_socket()) {
+            loop {
+                let chunk = link.take_output(limits::CIRCUIT_CHUNK);
+                if chunk.is_empty() {
+                    break;
+                }
+                self.output(Output::Write { socket, message: carrier.message(chunk) });
             }
-            self.output(Output::Write { socket, message: data(line, &chunk) });
         }
+        self.end_hosting(id, link);
         if let Some(peer) = peer {
             // On the way out nothing is promoted: the device's other links say goodbye too.
             let change = self.devices.remove_link(peer, id, false);
             self.tell(peer, change);
+        }
+    }
+
+    /// Has the host do what is left for a link that is over, and end its stream.
+    fn end_hosting(&mut self, id: LinkId, mut link: Link) {
+        if link.is_hosted() {
+            while let Some(action) = link.next_last_action() {
+                self.output(Output::Host { link: id, action });
+            }
+            self.output(Output::Host { link: id, action: HostAction::End });
         }
     }
 
@@ -160,10 +210,19 @@ impl Swarm {
             return;
         };
         attached.peer = Some(peer);
-        let (relay, member) = (attached.relay, attached.line.member);
-        self.relays[relay].forget_redials(member);
+        let carrier = attached.carrier;
+        match carrier {
+            Carrier::Circuit { relay, line } => self.relays[relay].forget_redials(line.member),
+            Carrier::DrivePeer(index) => self.join_drive_peer(now, index),
+            Carrier::Host => {}
+        }
         self.tell(peer, change);
-        let is_older = |other: &LinkId| *other != id && self.links.get(other).is_some_and(|link| link.relay == relay);
+        let Some(place) = carrier.place() else {
+            return;
+        };
+        let is_older = |other: &LinkId| {
+            *other != id && self.links.get(other).is_some_and(|attached| attached.carrier.place() == Some(place))
+        };
         let older = self.devices.get(peer).and_then(|device| device.links.iter().copied().find(is_older));
         if let Some(older) = older {
             self.hang_up(now, older, HangupReason::Done);
@@ -205,26 +264,34 @@ impl Swarm {
     }
 
     /// Ends a link by our decision.
-    fn end_link(&mut self, now: Time, id: LinkId, error: LinkError) {
+    pub(super) fn end_link(&mut self, now: Time, id: LinkId, error: LinkError) {
         let Some(attached) = self.links.get(&id) else {
             return;
         };
         if error.is_violation() && attached.link.is_proved() {
-            let url = Some(self.relays[attached.relay].url.clone());
+            let url = attached.carrier.place().map(|place| self.endpoint(place).url.clone());
             self.report(Report { url, peer: attached.peer, ..Report::new(Code::PeerMisbehaved, error.to_string()) });
         }
-        self.hang_up(now, id, hangup_reason(error));
+        match self.links.get(&id).map(|attached| attached.carrier) {
+            Some(Carrier::DrivePeer(index)) => self.end_drive_peer(now, index, Some(error)),
+            _ => self.hang_up(now, id, hangup_reason(error)),
+        }
     }
 
     fn hang_up(&mut self, now: Time, id: LinkId, reason: HangupReason) {
-        let Some(attached) = self.links.get(&id) else {
+        let Some(carrier) = self.links.get(&id).map(|attached| attached.carrier) else {
             return;
         };
-        if let Some(socket) = self.relays[attached.relay].joined_socket() {
-            let line = attached.line;
-            self.write(socket, &ToRelay::Hangup(line, reason));
+        match carrier {
+            Carrier::Circuit { relay, line } => {
+                if let Some(socket) = self.relays[relay].endpoint.joined_socket() {
+                    self.write(socket, &ToRelay::Hangup(line, reason));
+                }
+                self.remove_link(now, id, reason.allows_redial());
+            }
+            Carrier::DrivePeer(index) => self.end_drive_peer(now, index, None),
+            Carrier::Host => self.remove_link(now, id, false),
         }
-        self.remove_link(now, id, reason.allows_redial());
     }
 
     fn peer_of(&self, id: LinkId) -> Option<PeerId> {
@@ -235,14 +302,31 @@ impl Swarm {
 /// What the other end is told. A stranger's link is just over: dialling it again would do no better.
 fn hangup_reason(error: LinkError) -> HangupReason {
     match error {
-        LinkError::Capability | LinkError::ChannelClosed | LinkError::OwnDevice => HangupReason::Done,
+        LinkError::Capability | LinkError::ChannelClosed | LinkError::OwnDevice | LinkError::StreamEnded => {
+            HangupReason::Done
+        }
         LinkError::ProofTimeout | LinkError::Silent => HangupReason::Timeout,
         _ => HangupReason::Violation,
     }
 }
 
-fn data(line: Line, chunk: &[u8]) -> Vec<u8> {
-    let mut message = Vec::with_capacity(chunk.len() + 19);
-    ToRelay::Data(line, chunk).encode(&mut message);
-    message
+impl Carrier {
+    /// The relay or drive peer whose socket it goes through.
+    pub(super) fn place(self) -> Option<Place> {
+        match self {
+            Self::Circuit { relay, .. } => Some(Place::Relay(relay)),
+            Self::DrivePeer(index) => Some(Place::DrivePeer(index)),
+            Self::Host => None,
+        }
+    }
+
+    /// The WebSocket message that carries a chunk.
+    fn message(self, chunk: Vec<u8>) -> Vec<u8> {
+        let Self::Circuit { line, .. } = self else {
+            return chunk;
+        };
+        let mut message = Vec::with_capacity(chunk.len() + 19);
+        ToRelay::Data(line, &chunk).encode(&mut message);
+        message
+    }
 }

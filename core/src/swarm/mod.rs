@@ -1,10 +1,15 @@
-//! Who is here and what they say: one drive, its relays, the devices met through them, and the handles of the application.
+//! Who is here and what they say: one drive, its relays and drive peers, the devices met through them, and the handles of the
+//! application.
 //!
 //! See [`Swarm`] for the contract.
 
+mod circuits;
 mod devices;
+mod drive_peers;
 mod early;
+mod endpoint;
 mod handles;
+mod hosting;
 mod links;
 mod output;
 mod relay;
@@ -24,21 +29,34 @@ use crate::limits;
 use crate::link::Link;
 use crate::rendezvous::Line;
 use crate::secure::{DeviceKey, Entropy, Role};
-use crate::stats::{PeerStats, RelayStats, Stats};
+use crate::stats::{DrivePeerStats, Path, PeerStats, RelayStats, Stats};
 use crate::table::Table;
 use crate::time::Time;
 
 use devices::{Change, Devices};
+use drive_peers::DrivePeer;
 use early::{EarlyMessage, EarlyMessages};
+use endpoint::Endpoint;
 use handles::Handles;
-use relay::{Phase, Relay};
+use relay::Relay;
 
 pub use devices::Traffic;
 pub use output::{Event, HandleId, Output, PeerId, Report, SocketFailure, SocketId, State};
 
-/// A link of this swarm.
+/// A link of this swarm: from 1, never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct LinkId(u64);
+pub struct LinkId(pub u32);
+
+/// Where a swarm meets its peers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Places<'a> {
+    /// `ws:` or `wss:` URLs of relays, [`limits::RELAYS`] at most.
+    pub relays: &'a [String],
+    /// `ws:` or `wss:` URLs of drive peers, [`limits::DRIVE_PEERS`] at most.
+    pub drive_peers: &'a [String],
+    /// Whether the host runs the secret stream and the mux of circuits, to replicate the drive on them (see [`Output::Host`]).
+    pub is_host: bool,
+}
 
 /// The peers of one drive.
 ///
@@ -58,6 +76,8 @@ pub struct Swarm {
     random: ChaCha20Rng,
     budget: Budget,
     relays: Vec<Relay>,
+    drive_peers: Vec<DrivePeer>,
+    is_host: bool,
     links: Table<LinkId, Attached>,
     devices: Devices,
     handles: Handles,
@@ -70,14 +90,31 @@ pub struct Swarm {
     /// Whether the first relay has been joined and everyone who was there has been met: an unknown peer is nobody from now on.
     is_settled: bool,
     last_socket: u32,
-    last_link: u64,
+    last_link: u32,
+}
+
+/// A relay or drive peer, by its place in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Relay(usize),
+    DrivePeer(usize),
+}
+
+/// What carries a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrier {
+    /// A circuit through a relay.
+    Circuit { relay: usize, line: Line },
+    /// A WebSocket of its own to a drive peer.
+    DrivePeer(usize),
+    /// A stream that the host has.
+    Host,
 }
 
 /// A link and what carries it.
 struct Attached {
     link: Link,
-    relay: usize,
-    line: Line,
+    carrier: Carrier,
     role: Role,
     peer: Option<PeerId>,
     /// Whether it is in `ready`.
@@ -102,8 +139,9 @@ struct Handshakes {
 }
 
 impl Swarm {
-    /// A device of `drive` that will join its room on every relay of the list. Relays that cannot be used are reported.
-    pub fn new(now: Time, seed: [u8; 32], drive: DriveKey, relays: &[String]) -> Self {
+    /// A device of `drive` that will join its room on every relay of the list, and connect to every drive peer. Those that cannot be
+    /// used are reported.
+    pub fn new(now: Time, seed: [u8; 32], drive: DriveKey, places: Places<'_>) -> Self {
         let mut random = ChaCha20Rng::from_seed(seed);
         let mut device = [0; 32];
         random.fill_bytes(&mut device);
@@ -113,6 +151,8 @@ impl Swarm {
             random,
             budget: Budget::new(limits::REASSEMBLY),
             relays: Vec::new(),
+            drive_peers: Vec::new(),
+            is_host: places.is_host,
             links: Table::default(),
             devices: Devices::default(),
             handles: Handles::default(),
@@ -126,8 +166,11 @@ impl Swarm {
             last_link: 0,
         };
         swarm.output(Output::Event(Event::State(State::Connecting)));
-        for url in relays {
+        for url in places.relays {
             swarm.add_relay(now, url);
+        }
+        for url in places.drive_peers {
+            swarm.add_drive_peer(now, url);
         }
         swarm.handle_timeout(now);
         swarm
@@ -195,27 +238,27 @@ impl Swarm {
         self.links.get(link)?.link.bound(length).map(|bound| bound.to_string())
     }
 
-    /// Tries every relay at once that is waiting for its time: the network or the user is back.
+    /// Tries every relay and drive peer at once that is waiting for its time: the network or the user is back.
     pub fn retry(&mut self, now: Time) {
-        for relay in &mut self.relays {
-            relay.retry(now);
+        for place in self.places() {
+            self.endpoint_mut(place).retry(now);
         }
         self.handle_timeout(now);
     }
 
     /// Says goodbye to every peer and closes the sockets. [`resume`](Swarm::resume) comes back as the same device.
     pub fn goodbye(&mut self) {
-        for index in 0..self.relays.len() {
-            let links = self.relays[index].rest_with_socket();
-            let Some((socket, links)) = links else {
-                continue;
-            };
-            for id in links {
-                self.say_goodbye(socket, id);
-            }
-            self.output(Output::Close { socket });
+        let links: Vec<LinkId> = self.links.iter().map(|(id, _)| *id).collect();
+        for link in links {
+            self.say_goodbye(link);
         }
-        self.links.clear();
+        for place in self.places() {
+            self.take_links(place);
+            if let Some(socket) = self.endpoint(place).socket() {
+                self.output(Output::Close { socket });
+            }
+            self.endpoint_mut(place).rest();
+        }
         self.ready.clear();
         self.update_state();
     }
@@ -225,10 +268,8 @@ impl Swarm {
         if self.state == State::Closed {
             return;
         }
-        for relay in self.relays.iter_mut().filter(|relay| !relay.is_hopeless) {
-            if relay.phase == Phase::Resting {
-                relay.phase = Phase::Waiting(now);
-            }
+        for place in self.places() {
+            self.endpoint_mut(place).resume(now);
         }
         self.handle_timeout(now);
     }
@@ -243,7 +284,7 @@ impl Swarm {
 
     /// Does what is due. To be called at the moment of [`Output::Timeout`]; earlier does no harm.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.handle_relay_timeouts(now);
+        self.handle_socket_timeouts(now);
         self.handle_link_timeouts(now);
         self.settle();
     }
@@ -260,7 +301,7 @@ impl Swarm {
         self.next_data().unwrap_or_else(|| Output::Timeout(self.next_timeout()))
     }
 
-    /// Whether relays can be reached.
+    /// Whether anyone can be reached.
     pub fn state(&self) -> State {
         self.state
     }
@@ -268,16 +309,23 @@ impl Swarm {
     /// What goes on, for people to look at.
     pub fn stats(&self) -> Stats {
         let relay = |relay: &Relay| RelayStats {
-            url: relay.url.clone(),
-            phase: relay.phase.name(),
+            url: relay.endpoint.url.clone(),
+            phase: relay.endpoint.phase.name(),
             circuits: relay.circuits(),
         };
+        let drive_peer =
+            |peer: &DrivePeer| DrivePeerStats { url: peer.endpoint.url.clone(), phase: peer.endpoint.phase.name() };
         let peers = self.devices.present().filter_map(|device| {
             let attached = self.links.get(device.links.first()?)?;
+            let url = attached.carrier.place().map(|place| self.endpoint(place).url.clone());
             Some(PeerStats {
                 peer: device.peer,
                 key: device.key,
-                relay: self.relays[attached.relay].url.clone(),
+                path: match attached.carrier {
+                    Carrier::Circuit { .. } => Path::Relay,
+                    Carrier::DrivePeer(_) | Carrier::Host => Path::Direct,
+                },
+                url,
                 traffic: device.traffic,
                 queued_bytes: attached.link.queued_bytes(),
             })
@@ -287,6 +335,7 @@ impl Swarm {
             discovery_key: self.drive.discovery_key(),
             device_key: self.device.public(),
             relays: self.relays.iter().map(relay).collect(),
+            drive_peers: self.drive_peers.iter().map(drive_peer).collect(),
             peers: peers.collect(),
         }
     }
@@ -347,12 +396,30 @@ impl Swarm {
         }
     }
 
+    fn add_relay(&mut self, now: Time, url: &str) {
+        let place = Place::Relay(self.relays.len());
+        if self.relays.iter().all(|relay| relay.endpoint.url != url)
+            && let Some(endpoint) = self.add_endpoint(now, place, url, limits::RELAYS)
+        {
+            self.relays.push(Relay::new(endpoint));
+        }
+    }
+
+    fn add_drive_peer(&mut self, now: Time, url: &str) {
+        let place = Place::DrivePeer(self.drive_peers.len());
+        if self.drive_peers.iter().all(|peer| peer.endpoint.url != url)
+            && let Some(endpoint) = self.add_endpoint(now, place, url, limits::DRIVE_PEERS)
+        {
+            self.drive_peers.push(DrivePeer { endpoint, link: None });
+        }
+    }
+
     fn update_state(&mut self) {
         if self.state == State::Closed {
             return;
         }
-        let is_joined = self.relays.iter().any(|relay| relay.joined_socket().is_some());
-        let is_first = self.state == State::Connecting && self.relays.iter().any(|relay| !relay.has_been_tried);
+        let is_joined = self.endpoints().any(|endpoint| endpoint.joined_socket().is_some());
+        let is_first = self.state == State::Connecting && self.endpoints().any(|endpoint| !endpoint.has_been_tried);
         match (is_joined, is_first) {
             (true, _) => self.set_state(State::Ready),
             (false, true) => {}
@@ -372,8 +439,8 @@ impl Swarm {
         if self.is_settled {
             return;
         }
-        let is_joined = self.relays.iter().any(|relay| relay.joined_socket().is_some());
-        let all_tried = self.relays.iter().all(|relay| relay.has_been_tried);
+        let is_joined = self.endpoints().any(|endpoint| endpoint.joined_socket().is_some());
+        let all_tried = self.endpoints().all(|endpoint| endpoint.has_been_tried);
         let all_met = self.links.values().all(|attached| attached.role == Role::Responder || attached.link.is_proved());
         if is_joined && all_tried && all_met {
             self.is_settled = true;
@@ -400,9 +467,10 @@ impl Swarm {
     }
 
     fn next_timeout(&self) -> Option<Time> {
-        let relays = self.relays.iter().filter_map(Relay::next_timeout);
+        let endpoints = self.endpoints().filter_map(Endpoint::next_timeout);
+        let redials = self.relays.iter().filter_map(Relay::next_redial);
         let links = self.links.values().map(|attached| attached.link.next_timeout());
-        relays.chain(links).min()
+        endpoints.chain(redials).chain(links).min()
     }
 
     fn entropy(&mut self) -> Entropy {
@@ -442,7 +510,7 @@ mod tests {
 
     #[test]
     fn every_link_has_entropy_of_its_own() {
-        let swarm = |seed| Swarm::new(Time::default(), [seed; 32], DriveKey::from_bytes([1; 32]), &[]);
+        let swarm = |seed| Swarm::new(Time::default(), [seed; 32], DriveKey::from_bytes([1; 32]), Places::default());
         let (mut one, mut other) = (swarm(1), swarm(2));
         let entropies = [one.entropy(), one.entropy(), other.entropy(), other.entropy()];
         for (index, entropy) in entropies.iter().enumerate() {

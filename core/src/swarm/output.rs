@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::LinkId;
 use crate::code::Code;
+use crate::link::HostAction;
 use crate::time::Time;
 
 /// A peer, as the application knows it: from 1, one for each device key, never given to another.
@@ -13,7 +15,7 @@ pub struct PeerId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandleId(pub u32);
 
-/// One attempt to reach a relay. Whatever is said of an attempt that is over is ignored.
+/// One attempt to reach a relay or a drive peer. Whatever is said of an attempt that is over is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub u32);
 
@@ -21,12 +23,14 @@ pub struct SocketId(pub u32);
 #[derive(Debug)]
 #[must_use]
 pub enum Output {
-    /// Open a WebSocket with the relay protocol's subprotocol.
+    /// Open a WebSocket.
     Open {
         /// How it will be called.
         socket: SocketId,
         /// `ws:` or `wss:`, as it was configured.
         url: String,
+        /// The relay protocol's subprotocol; none for a drive peer.
+        subprotocol: Option<&'static str>,
     },
     /// Write one binary message.
     Write {
@@ -40,6 +44,13 @@ pub enum Output {
     Close {
         /// Which socket.
         socket: SocketId,
+    },
+    /// Do something to a stream of the host's. Only a swarm that hosts says so.
+    Host {
+        /// Which link it is.
+        link: LinkId,
+        /// What to do.
+        action: HostAction,
     },
     /// Tell the application.
     Event(Event),
@@ -79,14 +90,14 @@ pub enum Event {
     State(State),
 }
 
-/// Whether relays can be reached.
+/// Whether anyone can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// No relay has answered yet.
+    /// No relay and no drive peer has answered yet.
     Connecting,
-    /// The drive's room is joined on one relay at least.
+    /// The drive's room is joined on one relay at least, or one drive peer is here.
     Ready,
-    /// No relay can be reached; it is tried again and again.
+    /// No relay and no drive peer can be reached; they are tried again and again.
     Offline,
     /// Closed by the application.
     Closed,
@@ -111,7 +122,7 @@ pub struct Report {
     pub code: Code,
     /// What happened, in one sentence without a full stop.
     pub text: String,
-    /// The relay concerned.
+    /// The relay or drive peer concerned.
     pub url: Option<String>,
     /// The topic or watcher concerned.
     pub handle: Option<HandleId>,
@@ -130,13 +141,13 @@ impl Report {
     }
 }
 
-/// Why a socket to a relay did not come about, as far as its opener can tell.
+/// Why a socket did not come about, as far as its opener can tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SocketFailure {
     /// Nothing answers there.
     Unreachable,
-    /// Something answers there, but it is no relay.
-    NotARelay,
+    /// Something answers there, but not what was looked for.
+    Stranger,
     /// A secure page may not open it.
     MixedContent,
     /// The URL is none for a WebSocket.

@@ -1,62 +1,22 @@
-//! One relay as a device uses it: trying, joining, and the circuits through it (PROTOCOL.md §3, §10).
+//! One relay as a device uses it: the circuits through it, and when members are dialled again (PROTOCOL.md §3, §10).
 
 use rand_chacha::ChaCha20Rng;
-use rand_core::RngCore;
 
 use super::LinkId;
-use super::output::SocketId;
-use crate::code::Code;
+use super::endpoint::{Endpoint, backoff};
 use crate::limits;
 use crate::rendezvous::{Circuit, Line, Member};
 use crate::table::Table;
-use crate::time::{Duration, Time};
+use crate::time::Time;
 
 /// One relay of the list.
 #[derive(Debug)]
 pub struct Relay {
-    /// Its URL.
-    pub url: String,
-    /// How far we are with it.
-    pub phase: Phase,
-    /// What the application knows to be wrong with it; said once until it was reached again for a while.
-    pub reported: Option<Code>,
-    /// Whether its first attempt is over, for better or worse.
-    pub has_been_tried: bool,
-    /// Whether trying again cannot help.
-    pub is_hopeless: bool,
-    /// Bytes written to its socket that have not left it.
-    pub buffered: usize,
+    /// Where it is and how far we are with it.
+    pub endpoint: Endpoint,
     circuits: Table<Member, (Circuit, LinkId)>,
     redials: Table<Member, Redial>,
     last_circuit: Circuit,
-    failures: u32,
-}
-
-/// How far we are with a relay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Not before this moment.
-    Waiting(Time),
-    /// A socket is being opened, until this moment.
-    Opening(SocketId, Time),
-    /// The welcome is awaited, until this moment.
-    Joining(SocketId, Time),
-    /// We are in the room, since this moment.
-    Joined(SocketId, Time),
-    /// It is not tried any more: it never can be, or the application went away.
-    Resting,
-}
-
-impl Phase {
-    /// A name for people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Waiting(_) => "waiting",
-            Self::Opening(..) | Self::Joining(..) => "connecting",
-            Self::Joined(..) => "joined",
-            Self::Resting => "resting",
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -66,89 +26,9 @@ struct Redial {
 }
 
 impl Relay {
-    /// A relay that is tried at once.
-    pub fn new(url: String, now: Time) -> Self {
-        Self {
-            url,
-            phase: Phase::Waiting(now),
-            reported: None,
-            has_been_tried: false,
-            is_hopeless: false,
-            buffered: 0,
-            circuits: Table::default(),
-            redials: Table::default(),
-            last_circuit: 0,
-            failures: 0,
-        }
-    }
-
-    /// The socket in use, at whatever stage.
-    pub fn socket(&self) -> Option<SocketId> {
-        match self.phase {
-            Phase::Opening(socket, _) | Phase::Joining(socket, _) | Phase::Joined(socket, _) => Some(socket),
-            Phase::Waiting(_) | Phase::Resting => None,
-        }
-    }
-
-    /// The socket, once the room is joined.
-    pub fn joined_socket(&self) -> Option<SocketId> {
-        match self.phase {
-            Phase::Joined(socket, _) => Some(socket),
-            _ => None,
-        }
-    }
-
-    /// Whether data may be written.
-    pub fn is_writable(&self) -> bool {
-        self.joined_socket().is_some() && self.buffered < limits::SOCKET_HIGH_WATER
-    }
-
-    /// Begins an attempt.
-    pub fn open(&mut self, socket: SocketId, now: Time) {
-        self.phase = Phase::Opening(socket, now + limits::WELCOME_TIME);
-        self.buffered = 0;
-        self.last_circuit = 0;
-    }
-
-    /// The welcome came.
-    pub fn join(&mut self, socket: SocketId, now: Time) {
-        self.phase = Phase::Joined(socket, now);
-        self.has_been_tried = true;
-    }
-
-    /// The attempt or the socket is over: waits longer each time, and gives the links that went through it.
-    pub fn fail(&mut self, now: Time, random: &mut ChaCha20Rng) -> Vec<LinkId> {
-        if matches!(self.phase, Phase::Joined(_, since) if now.since(since) >= limits::RELAY_IS_SOUND_AFTER) {
-            self.failures = 0;
-            self.reported = None;
-        }
-        let pause = backoff(limits::RETRY_FIRST, limits::RETRY_MAX, self.failures, random);
-        self.failures = self.failures.saturating_add(1);
-        self.has_been_tried = true;
-        self.phase = Phase::Waiting(now + pause);
-        self.take_links()
-    }
-
-    /// Gives it up until it is retried, and gives the links that went through it.
-    pub fn rest(&mut self) -> Vec<LinkId> {
-        self.has_been_tried = true;
-        self.phase = Phase::Resting;
-        self.take_links()
-    }
-
-    /// Gives it up, if it has a socket: the socket to close and the links that went through it.
-    pub fn rest_with_socket(&mut self) -> Option<(SocketId, Vec<LinkId>)> {
-        let socket = self.socket();
-        let links = self.rest();
-        Some((socket?, links))
-    }
-
-    /// Tries it at once, if it waits.
-    pub fn retry(&mut self, now: Time) {
-        if matches!(self.phase, Phase::Waiting(_)) {
-            self.failures = 0;
-            self.phase = Phase::Waiting(now);
-        }
+    /// A relay without circuits.
+    pub fn new(endpoint: Endpoint) -> Self {
+        Self { endpoint, circuits: Table::default(), redials: Table::default(), last_circuit: 0 }
     }
 
     /// The next line to dial a member on.
@@ -218,24 +98,15 @@ impl Relay {
         due
     }
 
-    /// When something is to be done.
-    pub fn next_timeout(&self) -> Option<Time> {
-        let phase = match self.phase {
-            Phase::Waiting(at) | Phase::Opening(_, at) | Phase::Joining(_, at) => Some(at),
-            Phase::Joined(..) | Phase::Resting => None,
-        };
-        let redial = self.redials.values().filter_map(|redial| redial.at).min();
-        phase.into_iter().chain(redial).min()
+    /// When a member is to be dialled again.
+    pub fn next_redial(&self) -> Option<Time> {
+        self.redials.values().filter_map(|redial| redial.at).min()
     }
 
-    fn take_links(&mut self) -> Vec<LinkId> {
+    /// Its socket is over: forgets every circuit, and gives their links.
+    pub fn take_links(&mut self) -> Vec<LinkId> {
         self.redials.clear();
+        self.last_circuit = 0;
         std::mem::take(&mut self.circuits).into_values().map(|(_, link)| link).collect()
     }
-}
-
-/// `first` doubled `failures` times, at most `longest`, ± 50 %: so that not all come back at once.
-fn backoff(first: Duration, longest: Duration, failures: u32, random: &mut ChaCha20Rng) -> Duration {
-    let doubled = first.saturating_mul(1 << failures.min(16)).min(longest);
-    doubled.mul_f64(0.5 + f64::from(random.next_u32()) / f64::from(u32::MAX))
 }

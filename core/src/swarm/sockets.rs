@@ -1,204 +1,148 @@
-//! The swarm's side of its relays: what the sockets' owner tells, and what the relays say.
+//! The swarm's sockets to relays and drive peers: what their owner tells, and when they are opened again.
 
-use super::output::{Event, Output, Report, SocketFailure, SocketId};
-use super::relay::{Phase, Relay};
-use super::{LinkId, Swarm};
+use super::endpoint::{Endpoint, Phase};
+use super::output::{Output, Report, SocketFailure, SocketId};
+use super::{LinkId, Place, Swarm};
 use crate::code::Code;
-use crate::limits;
-use crate::rendezvous::{FromRelay, HangupReason, Line, Member, ToRelay};
-use crate::secure::Role;
+use crate::rendezvous::SUBPROTOCOL;
 use crate::time::Time;
 
-/// Characters of a relay's text that people are shown.
-const LONGEST_REFUSAL: usize = 200;
-
 impl Swarm {
-    /// A socket is open, with the relay's subprotocol.
+    /// A socket is open, with the subprotocol that was asked for.
     pub fn handle_socket_opened(&mut self, now: Time, socket: SocketId) {
-        let Some(index) = self.relay_of(socket) else {
+        let Some(place) = self.place_of(socket) else {
             return;
         };
-        if let Phase::Opening(_, deadline) = self.relays[index].phase {
-            self.relays[index].phase = Phase::Joining(socket, deadline);
-            let room = self.drive.rendezvous_id();
-            self.write(socket, &ToRelay::Join { room });
+        let endpoint = self.endpoint_mut(place);
+        if let Phase::Opening(_, deadline) = endpoint.phase {
+            endpoint.phase = Phase::Joining(socket, deadline);
+            match place {
+                Place::Relay(_) => self.ask_to_join(socket),
+                Place::DrivePeer(index) => self.meet_drive_peer(now, index),
+            }
         }
         self.handle_timeout(now);
     }
 
     /// A socket could not be opened.
     pub fn handle_socket_failed(&mut self, now: Time, socket: SocketId, failure: SocketFailure) {
-        let Some(index) = self.relay_of(socket) else {
+        let Some(place) = self.place_of(socket) else {
             return;
         };
-        let url = &self.relays[index].url;
-        let (code, text) = match failure {
-            SocketFailure::Unreachable => (Code::NoRelay, format!("no relay answers at {url}")),
-            SocketFailure::NotARelay => (Code::NotARelay, format!("what answers at {url} is not a relay")),
+        let url = &self.endpoint(place).url;
+        let problem = match failure {
+            SocketFailure::Unreachable => (place.unreachable(), format!("no {} answers at {url}", place.noun())),
+            SocketFailure::Stranger => (place.stranger(), format!("what answers at {url} is not a {}", place.noun())),
             SocketFailure::MixedContent => (Code::MixedContent, format!("a secure page may not open {url}")),
-            SocketFailure::BadUrl => (Code::BadRelayUrl, format!("{url} is no URL of a relay")),
+            SocketFailure::BadUrl => (place.bad_url(), format!("{url} is no URL of a {}", place.noun())),
         };
         if matches!(failure, SocketFailure::MixedContent | SocketFailure::BadUrl) {
-            self.relays[index].is_hopeless = true;
+            self.endpoint_mut(place).is_hopeless = true;
         }
-        self.fail_relay(now, index, Some((code, text)));
+        self.fail(now, place, Some(problem));
     }
 
     /// An open socket closed.
     pub fn handle_socket_closed(&mut self, now: Time, socket: SocketId) {
-        let Some(index) = self.relay_of(socket) else {
+        let Some(place) = self.place_of(socket) else {
             return;
         };
-        let relay = &self.relays[index];
-        let was_welcome = relay.joined_socket().is_some();
-        let text = format!("{} closed the connection without a welcome", relay.url);
-        self.fail_relay(now, index, (!was_welcome).then_some((Code::NoRelay, text)));
+        let endpoint = self.endpoint(place);
+        let was_joined = endpoint.joined_socket().is_some();
+        let problem = match place {
+            Place::Relay(_) => (Code::NoRelay, format!("{} closed the connection without a welcome", endpoint.url)),
+            Place::DrivePeer(_) => {
+                (Code::NotAPeer, format!("{} closed the connection before it showed the drive", endpoint.url))
+            }
+        };
+        self.fail(now, place, (!was_joined).then_some(problem));
     }
 
     /// Bytes that were written to a socket and have not left it. To be told after writes and as they drain.
     pub fn handle_socket_buffered(&mut self, socket: SocketId, bytes: usize) {
-        if let Some(index) = self.relay_of(socket) {
-            self.relays[index].buffered = bytes;
+        if let Some(place) = self.place_of(socket) {
+            self.endpoint_mut(place).buffered = bytes;
         }
     }
 
     /// A binary message came.
     pub fn handle_socket_message(&mut self, now: Time, socket: SocketId, message: &[u8]) {
-        let Some(index) = self.relay_of(socket) else {
-            return;
-        };
-        match FromRelay::decode(message) {
-            Ok(Some(frame)) => self.handle_relay_frame(now, index, socket, frame),
-            Ok(None) => {}
-            Err(error) => self.drop_relay(now, index, &format!("sent a malformed frame: {error}")),
+        match self.place_of(socket) {
+            Some(Place::Relay(index)) => self.handle_relay_message(now, index, socket, message),
+            Some(Place::DrivePeer(index)) => {
+                if let Some(link) = self.drive_peers[index].link {
+                    self.handle_link_bytes(now, link, message);
+                }
+            }
+            None => {}
         }
         self.settle();
     }
 
-    /// A text message came, which no relay sends.
+    /// A text message came, which neither a relay nor a drive peer sends.
     pub fn handle_socket_text(&mut self, now: Time, socket: SocketId) {
-        if let Some(index) = self.relay_of(socket) {
-            self.drop_relay(now, index, "sent a text message");
+        if let Some(place) = self.place_of(socket) {
+            self.drop_stranger(now, place, "sent a text message");
         }
     }
 
-    pub(super) fn add_relay(&mut self, now: Time, url: &str) {
-        if self.relays.iter().any(|relay| relay.url == url) {
-            return;
-        }
+    /// Adds a relay or drive peer to the list, or says why it cannot be used.
+    pub(super) fn add_endpoint(&mut self, now: Time, place: Place, url: &str, limit: usize) -> Option<Endpoint> {
+        let noun = place.noun();
+        let count = match place {
+            Place::Relay(index) | Place::DrivePeer(index) => index,
+        };
         let problem = if !is_websocket_url(url) {
             "it is not ws:// or wss:// and a host".to_string()
-        } else if self.relays.len() >= limits::RELAYS {
-            format!("{} relays are used already", limits::RELAYS)
+        } else if count >= limit {
+            format!("{limit} {noun}s are used already")
         } else {
-            self.relays.push(Relay::new(url.into(), now));
-            return;
+            return Some(Endpoint::new(url.into(), now));
         };
-        let text = format!("the relay {url:?} cannot be used: {problem}");
-        self.report(Report { url: Some(url.into()), ..Report::new(Code::BadRelayUrl, text) });
+        let text = format!("the {noun} {url:?} cannot be used: {problem}");
+        self.report(Report { url: Some(url.into()), ..Report::new(place.bad_url(), text) });
+        None
     }
 
-    pub(super) fn handle_relay_timeouts(&mut self, now: Time) {
-        for index in 0..self.relays.len() {
-            match self.relays[index].phase {
-                Phase::Waiting(at) if at <= now => self.open_socket(now, index),
+    pub(super) fn handle_socket_timeouts(&mut self, now: Time) {
+        for place in self.places() {
+            match self.endpoint(place).phase {
+                Phase::Waiting(at) if at <= now => self.open_socket(now, place),
                 Phase::Opening(_, at) | Phase::Joining(_, at) if at <= now => {
-                    let text = format!("{} did not answer in time", self.relays[index].url);
-                    self.fail_relay(now, index, Some((Code::NoRelay, text)));
+                    let text = format!("{} did not answer in time", self.endpoint(place).url);
+                    self.fail(now, place, Some((place.unreachable(), text)));
                 }
                 _ => {}
             }
-            for member in self.relays[index].due_redials(now) {
-                self.dial(now, index, member);
-            }
         }
-        if self.relays.is_empty() {
+        self.redial(now);
+        if self.places().is_empty() {
             self.update_state();
         }
     }
 
-    pub(super) fn write(&mut self, socket: SocketId, frame: &ToRelay<'_>) {
-        let mut message = Vec::new();
-        frame.encode(&mut message);
-        self.output(Output::Write { socket, message });
+    /// Gives a misbehaving relay or drive peer up for a while.
+    pub(super) fn drop_stranger(&mut self, now: Time, place: Place, what: &str) {
+        let text = format!("{} is not a {}, or not a sound one: it {what}", self.endpoint(place).url, place.noun());
+        self.fail(now, place, Some((place.stranger(), text)));
     }
 
-    fn handle_relay_frame(&mut self, now: Time, index: usize, socket: SocketId, frame: FromRelay<'_>) {
-        let is_joined = self.relays[index].joined_socket().is_some();
-        match frame {
-            FromRelay::Welcome { member, present } if matches!(self.relays[index].phase, Phase::Joining(..)) => {
-                self.relays[index].join(socket, now);
-                self.update_state();
-                for other in present.into_iter().filter(|other| *other < member) {
-                    self.dial(now, index, other);
-                }
-            }
-            FromRelay::Refused { code, text } => {
-                let text = refusal(&self.relays[index].url, code, text);
-                self.fail_relay(now, index, Some((Code::of_refusal(code), text)));
-            }
-            FromRelay::Dialed(line) if is_joined => self.answer(now, index, socket, line),
-            FromRelay::Data(line, bytes) if is_joined => {
-                if let Some(link) = self.relays[index].link(line) {
-                    self.handle_link_bytes(now, link, bytes);
-                }
-            }
-            FromRelay::HungUp(line, reason) if is_joined => {
-                if let Some(link) = self.relays[index].link(line) {
-                    self.remove_link(now, link, reason.allows_redial());
-                }
-            }
-            FromRelay::Left(member) if is_joined => {
-                if let Some(link) = self.relays[index].leave(member) {
-                    self.remove_link(now, link, false);
-                }
-            }
-            _ => self.drop_relay(now, index, "sent a frame out of turn"),
-        }
-    }
-
-    fn dial(&mut self, now: Time, index: usize, member: Member) {
-        let Some(socket) = self.relays[index].joined_socket() else {
-            return;
-        };
-        let line = self.relays[index].next_line(member);
-        self.write(socket, &ToRelay::Dial(line));
-        self.add_link(now, index, line, Role::Initiator);
-    }
-
-    fn answer(&mut self, now: Time, index: usize, socket: SocketId, line: Line) {
-        let is_crowded =
-            self.relays[index].circuits() >= limits::ROOM && self.relays[index].circuit_to(line.member).is_none();
-        if is_crowded || !self.handshakes.take(now) {
-            self.write(socket, &ToRelay::Hangup(line, HangupReason::Busy));
-            return;
-        }
-        self.add_link(now, index, line, Role::Responder);
-    }
-
-    fn open_socket(&mut self, now: Time, index: usize) {
-        self.last_socket += 1;
-        let socket = SocketId(self.last_socket);
-        self.relays[index].open(socket, now);
-        self.output(Output::Open { socket, url: self.relays[index].url.clone() });
-    }
-
-    /// Gives a misbehaving relay up for a while.
-    fn drop_relay(&mut self, now: Time, index: usize, what: &str) {
-        let text = format!("{} is not a relay, or not a sound one: it {what}", self.relays[index].url);
-        self.fail_relay(now, index, Some((Code::NotARelay, text)));
-    }
-
-    fn fail_relay(&mut self, now: Time, index: usize, problem: Option<(Code, String)>) {
-        if let Some(socket) = self.relays[index].socket() {
+    /// The attempt or the socket is over. A problem is reported once, until the endpoint was joined again for a while.
+    pub(super) fn fail(&mut self, now: Time, place: Place, problem: Option<(Code, String)>) {
+        if let Some(socket) = self.endpoint(place).socket() {
             self.output(Output::Close { socket });
         }
-        let relay = &mut self.relays[index];
-        let links: Vec<LinkId> = if relay.is_hopeless { relay.rest() } else { relay.fail(now, &mut self.random) };
-        if let Some((code, text)) = problem.filter(|(code, _)| relay.reported != Some(*code)) {
-            relay.reported = Some(code);
-            let url = Some(relay.url.clone());
-            self.output(Output::Event(Event::Error(Report { url, ..Report::new(code, text) })));
+        let links = self.take_links(place);
+        let Self { relays, drive_peers, random, .. } = self;
+        let endpoint = match place {
+            Place::Relay(index) => &mut relays[index].endpoint,
+            Place::DrivePeer(index) => &mut drive_peers[index].endpoint,
+        };
+        endpoint.fail(now, random);
+        if let Some((code, text)) = problem.filter(|(code, _)| endpoint.reported != Some(*code)) {
+            endpoint.reported = Some(code);
+            let url = Some(endpoint.url.clone());
+            self.report(Report { url, ..Report::new(code, text) });
         }
         for link in links {
             self.remove_link(now, link, false);
@@ -207,19 +151,88 @@ impl Swarm {
         self.settle();
     }
 
-    fn relay_of(&self, socket: SocketId) -> Option<usize> {
-        self.relays.iter().position(|relay| relay.socket() == Some(socket))
+    /// Every relay and drive peer of the lists.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let relays = (0..self.relays.len()).map(Place::Relay);
+        relays.chain((0..self.drive_peers.len()).map(Place::DrivePeer)).collect()
+    }
+
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        let relays = self.relays.iter().map(|relay| &relay.endpoint);
+        relays.chain(self.drive_peers.iter().map(|peer| &peer.endpoint))
+    }
+
+    pub(super) fn endpoint(&self, place: Place) -> &Endpoint {
+        match place {
+            Place::Relay(index) => &self.relays[index].endpoint,
+            Place::DrivePeer(index) => &self.drive_peers[index].endpoint,
+        }
+    }
+
+    pub(super) fn endpoint_mut(&mut self, place: Place) -> &mut Endpoint {
+        match place {
+            Place::Relay(index) => &mut self.relays[index].endpoint,
+            Place::DrivePeer(index) => &mut self.drive_peers[index].endpoint,
+        }
+    }
+
+    /// Forgets what goes through a place, and gives those links.
+    pub(super) fn take_links(&mut self, place: Place) -> Vec<LinkId> {
+        match place {
+            Place::Relay(index) => self.relays[index].take_links(),
+            Place::DrivePeer(index) => self.drive_peers[index].link.take().into_iter().collect(),
+        }
+    }
+
+    fn open_socket(&mut self, now: Time, place: Place) {
+        self.last_socket += 1;
+        let socket = SocketId(self.last_socket);
+        let endpoint = self.endpoint_mut(place);
+        endpoint.open(socket, now);
+        let url = endpoint.url.clone();
+        self.output(Output::Open { socket, url, subprotocol: place.subprotocol() });
+    }
+
+    fn place_of(&self, socket: SocketId) -> Option<Place> {
+        self.places().into_iter().find(|place| self.endpoint(*place).socket() == Some(socket))
     }
 }
 
-/// What a relay's refusal says to people, no longer than a relay needs.
-fn refusal(url: &str, code: &str, text: &str) -> String {
-    let text: String = text.chars().take(LONGEST_REFUSAL).collect();
-    if Code::of_refusal(code) == Code::Refused {
-        let code: String = code.chars().take(LONGEST_REFUSAL).collect();
-        return format!("{url} refuses, {code:?}: {text}");
+impl Place {
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Relay(_) => "relay",
+            Self::DrivePeer(_) => "drive peer",
+        }
     }
-    format!("{url} refuses: {text}")
+
+    fn subprotocol(self) -> Option<&'static str> {
+        match self {
+            Self::Relay(_) => Some(SUBPROTOCOL),
+            Self::DrivePeer(_) => None,
+        }
+    }
+
+    fn bad_url(self) -> Code {
+        match self {
+            Self::Relay(_) => Code::BadRelayUrl,
+            Self::DrivePeer(_) => Code::BadPeerUrl,
+        }
+    }
+
+    fn unreachable(self) -> Code {
+        match self {
+            Self::Relay(_) => Code::NoRelay,
+            Self::DrivePeer(_) => Code::NoPeer,
+        }
+    }
+
+    fn stranger(self) -> Code {
+        match self {
+            Self::Relay(_) => Code::NotARelay,
+            Self::DrivePeer(_) => Code::NotAPeer,
+        }
+    }
 }
 
 fn is_websocket_url(url: &str) -> bool {

@@ -1,13 +1,14 @@
 //! uint24 framing: a length in 3 little-endian bytes, then that many bytes (PROTOCOL.md §5).
 
 use crate::error::WireError;
+use crate::limits;
 
 /// Bytes of the length field.
 pub const HEADER: usize = 3;
 
 /// Appends the length field of a frame.
 pub fn put_header(out: &mut Vec<u8>, length: usize) {
-    debug_assert!(length <= crate::limits::UINT24);
+    debug_assert!(length <= limits::UINT24);
     out.extend_from_slice(&(length as u32).to_le_bytes()[..HEADER]);
 }
 
@@ -24,6 +25,10 @@ impl FrameReader {
         if self.taken > 0 {
             self.buffer.drain(..self.taken);
             self.taken = 0;
+            // A long frame's memory is not kept for the short ones.
+            if self.buffer.capacity() > limits::FRAME {
+                self.buffer.shrink_to(self.buffer.len());
+            }
         }
         self.buffer.extend_from_slice(bytes);
     }

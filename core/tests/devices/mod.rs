@@ -6,10 +6,11 @@
 
 use peersockets_core::channel::inbox::Budget;
 use peersockets_core::channel::peersockets::{self, PROTOCOL};
+use peersockets_core::conversation::LinkEvent;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::LinkError;
 use peersockets_core::limits;
-use peersockets_core::link::{Link, LinkEvent};
+use peersockets_core::link::{Beginning, Link};
 use peersockets_core::secure::{DeviceKey, Entropy, Role, Secure};
 use peersockets_core::time::{Duration, Time};
 use peersockets_core::wire::encoding::Encode;
@@ -49,8 +50,18 @@ impl End {
     }
 
     pub fn of(role: Role, device: &DeviceKey, entropy: Entropy, drive: DriveKey) -> Self {
+        Self::made(role, device, entropy, drive, false)
+    }
+
+    /// An end that may face a drive peer, and is the initiator.
+    pub fn towards_drive_peer(number: u8, drive: DriveKey) -> Self {
+        Self::made(Role::Initiator, &device(number), entropy(number), drive, true)
+    }
+
+    fn made(role: Role, device: &DeviceKey, entropy: Entropy, drive: DriveKey, is_drive_peer: bool) -> Self {
         let budget = Budget::new(limits::REASSEMBLY);
-        let link = Link::new(Time::default(), role, device, entropy, drive, budget.clone());
+        let now = Time::default();
+        let link = Link::new(Beginning { now, role, device, drive, budget: budget.clone(), is_drive_peer }, entropy);
         Self { role, link, budget, events: Vec::new(), ended: None }
     }
 

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use peersockets_core::drive::DriveKey;
 use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, Member, ToRelay};
-use peersockets_core::swarm::{Event, HandleId, Output, PeerId, Report, SocketFailure, SocketId, State, Swarm};
+use peersockets_core::swarm::{Event, HandleId, Output, PeerId, Places, Report, SocketFailure, SocketId, State, Swarm};
 use peersockets_core::time::{Duration, Time};
 
 pub struct World {
@@ -109,7 +109,8 @@ impl World {
         let urls: Vec<String> = relays.iter().map(|relay| self.relays[*relay].url.clone()).collect();
         let mut seed = [0x5e; 32];
         seed[0] = self.devices.len() as u8;
-        let swarm = Swarm::new(self.now, seed, drive, &urls);
+        let places = Places { relays: &urls, ..Places::default() };
+        let swarm = Swarm::new(self.now, seed, drive, places);
         self.devices.push(Device {
             swarm,
             events: Vec::new(),
@@ -233,7 +234,7 @@ impl World {
     fn drain(&mut self, index: usize) -> Option<Time> {
         loop {
             match self.devices[index].swarm.poll_output() {
-                Output::Open { socket, url } => self.open_socket(index, socket, &url),
+                Output::Open { socket, url, .. } => self.open_socket(index, socket, &url),
                 Output::Write { socket, message } => {
                     self.in_flight.push_back(Delivery::ToRelay { device: index, socket, message });
                     if !self.devices[index].is_stuck {
@@ -255,6 +256,7 @@ impl World {
                     }
                     self.close_socket(index, socket);
                 }
+                Output::Host { .. } => panic!("no device here is a host"),
                 Output::Event(event) => {
                     let Device { swarm, events, on_event, .. } = &mut self.devices[index];
                     on_event(swarm, &event);

@@ -1,0 +1,179 @@
+//! A link whose secret stream and mux the host runs, because the drive's replication shares them: npm `secret-stream` and `protomux` in
+//! a process that holds the drive (PROTOCOL.md §12).
+//!
+//! The host does the [`HostAction`]s in order and says what it hears. On a relay circuit the bytes of its stream pass through here
+//! too.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::channel::outbox::Frame;
+use crate::channel::peersockets;
+use crate::conversation::{Conversation, Said};
+use crate::limits;
+use crate::secure::Role;
+
+/// One thing for the host to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum HostAction {
+    /// Make a secret stream with this role for a circuit, and say when its handshake is complete.
+    Start(Role),
+    /// Hand the stream bytes from the circuit.
+    Read(Vec<u8>),
+    /// Go on writing to the circuit.
+    Drained,
+    /// Open `peersockets/1` with this id and handshake.
+    Open {
+        /// The id of the channel.
+        id: [u8; 32],
+        /// What its Open carries.
+        handshake: Vec<u8>,
+    },
+    /// Send a message on `peersockets/1`.
+    Message(Frame),
+    /// Send a topic's message as an extension to the stream's peer.
+    Extension(Arc<str>, Vec<u8>),
+    /// Replicate the drive on the stream.
+    Replicate,
+    /// End the stream and forget it.
+    End,
+}
+
+/// The host's stream, and the bytes between it and a circuit.
+pub struct Hosted {
+    actions: VecDeque<HostAction>,
+    /// Bytes that the host wrote for the circuit.
+    written: VecDeque<u8>,
+    /// Whether the host waits with writing until there is room.
+    is_waiting: bool,
+    /// Whether the host's mux takes messages.
+    is_drained: bool,
+    /// Whether the stream is on a circuit.
+    is_piped: bool,
+}
+
+impl Hosted {
+    /// A stream that is yet to be made for a circuit, in this role, or one that the host has.
+    pub fn new(circuit: Option<Role>) -> Self {
+        Self {
+            actions: circuit.map(HostAction::Start).into_iter().collect(),
+            written: VecDeque::new(),
+            is_waiting: false,
+            is_drained: true,
+            is_piped: circuit.is_some(),
+        }
+    }
+
+    /// The stream's handshake is complete: the channel may be opened.
+    pub fn open(&mut self, conversation: &Conversation) {
+        if let Some(session) = conversation.session() {
+            let (role, hash) = (session.role, &session.handshake_hash);
+            let handshake = peersockets::open_handshake(conversation.drive(), role, hash);
+            self.actions.push_back(HostAction::Open { id: conversation.drive().channel_id(hash), handshake });
+        }
+    }
+
+    /// Both have proved the drive key: only now may a relay's circuit carry replication, whose channels are named by discovery keys.
+    pub fn handle_proof(&mut self) {
+        if self.is_piped {
+            self.actions.push_back(HostAction::Replicate);
+        }
+    }
+
+    /// Passes bytes from the circuit on.
+    pub fn handle_bytes(&mut self, bytes: &[u8]) {
+        self.actions.push_back(HostAction::Read(bytes.to_vec()));
+    }
+
+    /// Takes bytes for the circuit. Returns whether the host is to wait before it writes more.
+    pub fn handle_written(&mut self, bytes: &[u8]) -> bool {
+        self.written.extend(bytes);
+        self.is_waiting = self.is_full();
+        self.is_waiting
+    }
+
+    /// The host's mux takes more messages, or none for now.
+    pub fn handle_drained(&mut self, is_drained: bool) {
+        self.is_drained = is_drained;
+    }
+
+    /// Whether bytes for the circuit wait.
+    pub fn has_bytes(&self) -> bool {
+        !self.written.is_empty()
+    }
+
+    /// Takes at most `limit` of them.
+    pub fn take_bytes(&mut self, limit: usize) -> Vec<u8> {
+        let taken = self.written.drain(..limit.min(self.written.len())).collect();
+        if self.is_waiting && !self.is_full() {
+            self.is_waiting = false;
+            self.actions.push_back(HostAction::Drained);
+        }
+        taken
+    }
+
+    /// Whether there is something to do.
+    pub fn has_action(&self, conversation: &Conversation) -> bool {
+        !self.actions.is_empty()
+            || conversation.has_something_urgent()
+            || (self.is_drained && conversation.has_something_to_say())
+    }
+
+    /// The next thing to do. Messages wait until the host's mux takes them.
+    pub fn next_action(&mut self, conversation: &mut Conversation) -> Option<HostAction> {
+        if let Some(action) = self.actions.pop_front() {
+            return Some(action);
+        }
+        loop {
+            let said = match conversation.next_urgent() {
+                None if self.is_drained => conversation.next()?,
+                urgent => urgent?,
+            };
+            match said {
+                Said::Message(frame) => return Some(HostAction::Message(frame)),
+                Said::Extension(topic, message) => return Some(HostAction::Extension(topic, message)),
+                // The host's stream sends its own.
+                Said::Keepalive => {}
+            }
+        }
+    }
+
+    /// The next thing that was decided, without what waits for the host's mux.
+    pub fn next_last_action(&mut self) -> Option<HostAction> {
+        self.actions.pop_front()
+    }
+
+    /// What is still to be said, within bounds.
+    pub fn goodbye(&mut self, conversation: &mut Conversation) {
+        let mut rest = limits::LAST_WORDS;
+        while let Some(said) = conversation.next_urgent().or_else(|| if rest > 0 { conversation.next() } else { None })
+        {
+            rest = rest.saturating_sub(length(&said));
+            self.push(said);
+        }
+        conversation.goodbye();
+        while let Some(said) = conversation.next_urgent() {
+            self.push(said);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.written.len() >= limits::HOST_HIGH_WATER
+    }
+
+    fn push(&mut self, said: Said) {
+        match said {
+            Said::Message(frame) => self.actions.push_back(HostAction::Message(frame)),
+            Said::Extension(topic, message) => self.actions.push_back(HostAction::Extension(topic, message)),
+            Said::Keepalive => {}
+        }
+    }
+}
+
+fn length(said: &Said) -> usize {
+    match said {
+        Said::Message(frame) => frame.payload.len(),
+        Said::Extension(_, message) => message.len(),
+        Said::Keepalive => 0,
+    }
+}

@@ -1,0 +1,240 @@
+//! One link to another device: a secret stream, a mux and a [`Conversation`] on an ordered pipe of bytes, whatever carries it.
+//!
+//! The link knows no relay and no peer: bytes in, bytes out, and [`LinkEvent`]s. Any error ends it. The secret stream and the mux are
+//! [`Sealed`] here, or, where a process replicates the drive on the same stream, [`Hosted`] by npm's libraries.
+
+mod hosted;
+mod sealed;
+
+use std::sync::Arc;
+
+use crate::channel::inbox::Budget;
+use crate::channel::outbox::{Bound, QueueFull};
+use crate::conversation::{Conversation, Heard, LinkEvent, Session};
+use crate::drive::DriveKey;
+use crate::error::LinkError;
+use crate::limits;
+use crate::secure::{DeviceKey, Entropy, Role};
+use crate::time::Time;
+
+use hosted::Hosted;
+use sealed::Sealed;
+
+pub use hosted::HostAction;
+
+/// One side of a link.
+pub struct Link {
+    conversation: Conversation,
+    wire: Wire,
+}
+
+enum Wire {
+    Sealed(Box<Sealed>),
+    Hosted(Hosted),
+}
+
+/// What a new link knows of its device and drive.
+pub struct Beginning<'a> {
+    /// The moment.
+    pub now: Time,
+    /// Our side of the secret stream.
+    pub role: Role,
+    /// This device.
+    pub device: &'a DeviceKey,
+    /// The drive.
+    pub drive: DriveKey,
+    /// Memory for incomplete messages.
+    pub budget: Budget,
+    /// Whether the remote may know nothing but replication: `hypercore/alpha` is opened too, and longer frames are taken.
+    pub is_drive_peer: bool,
+}
+
+impl Link {
+    /// A new link that is sealed here and carries nothing yet. The initiator's first bytes wait to be taken.
+    pub fn new(beginning: Beginning<'_>, entropy: Entropy) -> Self {
+        let sealed = Sealed::new(beginning.role, beginning.device, entropy);
+        Self { conversation: beginning.conversation(), wire: Wire::Sealed(Box::new(sealed)) }
+    }
+
+    /// A new link whose secret stream and mux the host runs. With `is_piped` the host's bytes are carried by this side.
+    pub fn hosted(beginning: Beginning<'_>, is_piped: bool) -> Self {
+        let hosted = Hosted::new(is_piped.then_some(beginning.role));
+        Self { conversation: beginning.conversation(), wire: Wire::Hosted(hosted) }
+    }
+
+    /// The remote's device key, once the handshake has proved it.
+    pub fn remote(&self) -> Option<[u8; 32]> {
+        match &self.wire {
+            Wire::Sealed(sealed) => sealed.remote(),
+            Wire::Hosted(_) => self.conversation.session().map(|session| session.remote),
+        }
+    }
+
+    /// Whether the remote has proved the drive key.
+    pub fn is_proved(&self) -> bool {
+        self.conversation.is_proved()
+    }
+
+    /// Whether a message has been sent or received on it, so that its death may lose one.
+    pub fn has_carried(&self) -> bool {
+        self.conversation.has_carried()
+    }
+
+    /// Whether bytes for the carrier may wait to be taken.
+    pub fn has_output(&self) -> bool {
+        match &self.wire {
+            Wire::Sealed(sealed) => sealed.output_length() > 0 || self.conversation.has_something_to_say(),
+            Wire::Hosted(hosted) => hosted.has_bytes(),
+        }
+    }
+
+    /// Queues a message. Only a proved link takes any.
+    pub fn send(&mut self, topic: &Arc<str>, message: Vec<u8>) -> Result<(), QueueFull> {
+        self.conversation.send(topic, message)
+    }
+
+    /// What a message of this length would be too much for.
+    pub fn bound(&self, length: usize) -> Option<Bound> {
+        self.conversation.bound(length)
+    }
+
+    /// Tells the remote that this device leaves, behind the first [`limits::LAST_WORDS`] bytes of what is queued; the rest is
+    /// dropped. Who has not proved the drive key is told nothing.
+    pub fn goodbye(&mut self) {
+        match &mut self.wire {
+            Wire::Sealed(sealed) => {
+                let last_words = sealed.output_length() + limits::LAST_WORDS;
+                sealed.say(&mut self.conversation, last_words);
+                self.conversation.goodbye();
+                sealed.say(&mut self.conversation, 0);
+            }
+            Wire::Hosted(hosted) => hosted.goodbye(&mut self.conversation),
+        }
+    }
+
+    /// Takes at most `limit` bytes for the carrier, sealing as many frames as fit.
+    pub fn take_output(&mut self, limit: usize) -> Vec<u8> {
+        match &mut self.wire {
+            Wire::Sealed(sealed) => {
+                sealed.say(&mut self.conversation, limit.max(limits::SEALED_FRAME));
+                sealed.take_output(limit)
+            }
+            Wire::Hosted(hosted) => hosted.take_bytes(limit),
+        }
+    }
+
+    /// Bytes of messages that wait to be sent.
+    pub fn queued_bytes(&self) -> usize {
+        self.conversation.queued_bytes()
+    }
+
+    /// Handles bytes from the carrier. Events are appended to `events` in order; an error ends the link.
+    pub fn handle_bytes(
+        &mut self,
+        now: Time,
+        bytes: &[u8],
+        is_joined: &dyn Fn(&str) -> bool,
+        events: &mut Vec<LinkEvent>,
+    ) -> Result<(), LinkError> {
+        match &mut self.wire {
+            Wire::Sealed(sealed) => {
+                self.conversation.heard_at(now);
+                sealed.handle_bytes(bytes, &mut self.conversation, is_joined, events)
+            }
+            Wire::Hosted(hosted) => {
+                hosted.handle_bytes(bytes);
+                Ok(())
+            }
+        }
+    }
+
+    /// When [`Link::handle_timeout`] wants to be called.
+    pub fn next_timeout(&self) -> Time {
+        self.conversation.next_timeout()
+    }
+
+    /// Pings a silent remote and gives a dead one up. A timer that runs late kills no link: it pings first.
+    pub fn handle_timeout(&mut self, now: Time) -> Result<(), LinkError> {
+        self.conversation.handle_timeout(now)
+    }
+
+    /// Whether the host runs its secret stream and mux.
+    pub fn is_hosted(&self) -> bool {
+        matches!(self.wire, Wire::Hosted(_))
+    }
+
+    /// Whether there is something for the host to do.
+    pub fn has_action(&self) -> bool {
+        match &self.wire {
+            Wire::Sealed(_) => false,
+            Wire::Hosted(hosted) => hosted.has_action(&self.conversation),
+        }
+    }
+
+    /// The next thing for the host to do, if it hosts this link.
+    pub fn next_action(&mut self) -> Option<HostAction> {
+        match &mut self.wire {
+            Wire::Sealed(_) => None,
+            Wire::Hosted(hosted) => hosted.next_action(&mut self.conversation),
+        }
+    }
+
+    /// The next thing for the host to do for a link that is over: what was decided, and no message that still waits.
+    pub fn next_last_action(&mut self) -> Option<HostAction> {
+        match &mut self.wire {
+            Wire::Sealed(_) => None,
+            Wire::Hosted(hosted) => hosted.next_last_action(),
+        }
+    }
+
+    /// The host's secret stream is there.
+    pub fn handle_session(&mut self, session: Session) -> Result<(), LinkError> {
+        self.conversation.begin(session)?;
+        if let Wire::Hosted(hosted) = &mut self.wire {
+            hosted.open(&self.conversation);
+        }
+        Ok(())
+    }
+
+    /// The host heard something on its mux. Events are appended to `events`; an error ends the link.
+    pub fn handle_heard(
+        &mut self,
+        now: Time,
+        heard: Heard<'_>,
+        is_joined: &dyn Fn(&str) -> bool,
+        events: &mut Vec<LinkEvent>,
+    ) -> Result<(), LinkError> {
+        self.conversation.heard_at(now);
+        let was_proved = self.is_proved();
+        self.conversation.hear(heard, is_joined, events)?;
+        if let Wire::Hosted(hosted) = &mut self.wire
+            && !was_proved
+            && self.conversation.is_proved()
+        {
+            hosted.handle_proof();
+        }
+        Ok(())
+    }
+
+    /// The host's stream wrote bytes for the carrier. Returns whether it is to wait before it writes more.
+    pub fn handle_written(&mut self, bytes: &[u8]) -> bool {
+        match &mut self.wire {
+            Wire::Sealed(_) => false,
+            Wire::Hosted(hosted) => hosted.handle_written(bytes),
+        }
+    }
+
+    /// The host's mux takes more messages, or none for now.
+    pub fn handle_drained(&mut self, is_drained: bool) {
+        if let Wire::Hosted(hosted) = &mut self.wire {
+            hosted.handle_drained(is_drained);
+        }
+    }
+}
+
+impl Beginning<'_> {
+    fn conversation(&self) -> Conversation {
+        let own_key = self.device.public();
+        Conversation::new(self.now, own_key, self.drive.clone(), self.budget.clone(), self.is_drive_peer)
+    }
+}

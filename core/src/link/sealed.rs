@@ -1,0 +1,216 @@
+//! A link whose secret stream and mux are ours.
+
+use crate::channel::hypercore::{self, EXTENSION, Extensions, Received};
+use crate::channel::peersockets;
+use crate::conversation::{Conversation, Heard, LinkEvent, Said, Session};
+use crate::error::LinkError;
+use crate::limits;
+use crate::secure::{DeviceKey, Entropy, Role, Secure};
+use crate::wire::mux::{ChannelId, Mux, MuxEvent};
+
+/// The encryption, the mux, and the channels on it.
+pub struct Sealed {
+    secure: Secure,
+    mux: Mux,
+    channels: Option<Channels>,
+    extensions: Extensions,
+    /// Bytes of answers in the output, which the remote makes us write.
+    answered: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Channels {
+    peersockets: ChannelId,
+    drive: Option<ChannelId>,
+}
+
+impl Sealed {
+    /// A secret stream in its first state.
+    pub fn new(role: Role, device: &DeviceKey, entropy: Entropy) -> Self {
+        Self {
+            secure: Secure::new(role, device, entropy),
+            mux: Mux::default(),
+            channels: None,
+            extensions: Extensions::default(),
+            answered: 0,
+        }
+    }
+
+    /// The remote's device key, once the handshake has proved it.
+    pub fn remote(&self) -> Option<[u8; 32]> {
+        self.secure.remote()
+    }
+
+    /// Sealed bytes that wait to be taken.
+    pub fn output_length(&self) -> usize {
+        self.secure.output_length()
+    }
+
+    /// Takes at most `limit` of them.
+    pub fn take_output(&mut self, limit: usize) -> Vec<u8> {
+        let taken = self.secure.take_output(limit);
+        if self.secure.output_length() == 0 {
+            self.answered = 0;
+        }
+        taken
+    }
+
+    /// Reads what the carrier brought and hands what it says to the conversation.
+    pub fn handle_bytes(
+        &mut self,
+        bytes: &[u8],
+        conversation: &mut Conversation,
+        is_joined: &dyn Fn(&str) -> bool,
+        events: &mut Vec<LinkEvent>,
+    ) -> Result<(), LinkError> {
+        self.secure.handle_bytes(bytes);
+        loop {
+            let frame = self.secure.poll_frame(longest_frame(conversation))?;
+            self.open_channels_when_established(conversation)?;
+            if self.secure.has_heard_keepalive() {
+                conversation.heard_keepalive();
+            }
+            let Some(frame) = frame else {
+                return Ok(());
+            };
+            let written = self.secure.output_length();
+            self.handle_frame(&frame, conversation, is_joined, events)?;
+            self.say(conversation, 0);
+            self.answered += self.secure.output_length() - written;
+            if self.answered > limits::LINK_OUTPUT {
+                return Err(LinkError::Unread);
+            }
+        }
+    }
+
+    /// Seals what cannot wait, and then messages until a further frame of ours might not fit `limit` bytes of output.
+    pub fn say(&mut self, conversation: &mut Conversation, limit: usize) {
+        let Some(channels) = self.channels else {
+            return;
+        };
+        while let Some(said) = conversation.next_urgent() {
+            self.seal(channels, said);
+        }
+        while self.secure.output_length() + limits::SEALED_FRAME <= limit {
+            let Some(said) = conversation.next() else {
+                break;
+            };
+            self.seal(channels, said);
+        }
+    }
+
+    fn open_channels_when_established(&mut self, conversation: &mut Conversation) -> Result<(), LinkError> {
+        let (None, Some(remote), Some(hash)) = (self.channels, self.secure.remote(), self.secure.handshake_hash())
+        else {
+            return Ok(());
+        };
+        let role = self.secure.role();
+        conversation.begin(Session { remote, role, handshake_hash: *hash })?;
+        let drive = conversation.drive();
+        let handshake = peersockets::open_handshake(drive, role, hash);
+        let peersockets = self.mux.open(peersockets::PROTOCOL, &drive.channel_id(hash), &handshake);
+        let drive = conversation.has_drive_channel().then(|| {
+            let handshake = hypercore::open_handshake(drive, role, hash);
+            self.mux.open(hypercore::PROTOCOL, &drive.discovery_key(), &handshake)
+        });
+        self.channels = peersockets.map(|peersockets| Channels { peersockets, drive: drive.flatten() });
+        self.seal_mux();
+        Ok(())
+    }
+
+    fn handle_frame(
+        &mut self,
+        frame: &[u8],
+        conversation: &mut Conversation,
+        is_joined: &dyn Fn(&str) -> bool,
+        events: &mut Vec<LinkEvent>,
+    ) -> Result<(), LinkError> {
+        let (Some(channels), Some(hash)) = (self.channels, self.secure.handshake_hash()) else {
+            return Err(LinkError::Handshake);
+        };
+        let sender = self.secure.role().other();
+        let extensions = &mut self.extensions;
+        let mut answers = Vec::new();
+        self.mux.handle_frame(frame, &mut |event| {
+            let heard = match channels.name(&event) {
+                Channel::Peersockets => match event {
+                    MuxEvent::Opened { handshake, .. } => Heard::Opened(handshake),
+                    MuxEvent::Closed { .. } => Heard::Closed,
+                    MuxEvent::Message { kind, payload, .. } => Heard::Message(kind, payload),
+                },
+                Channel::Drive => match event {
+                    MuxEvent::Opened { handshake, .. } => {
+                        hypercore::verify_open(handshake, conversation.drive(), sender, hash)?;
+                        answers.push((hypercore::SYNC, hypercore::empty_sync()));
+                        Heard::DriveOpened
+                    }
+                    MuxEvent::Closed { .. } => Heard::DriveClosed,
+                    MuxEvent::Message { kind, payload, .. } => match extensions.read(kind, payload)? {
+                        Some(Received::Message { topic, bytes }) => Heard::Extension(topic, bytes),
+                        Some(Received::Answer(kind, payload)) => {
+                            answers.push((kind, payload));
+                            return Ok(());
+                        }
+                        None => return Ok(()),
+                    },
+                },
+            };
+            conversation.hear(heard, is_joined, events)
+        })?;
+        if let Some(drive) = channels.drive {
+            for (kind, payload) in answers {
+                self.mux.send(drive, kind, &payload);
+            }
+        }
+        self.seal_mux();
+        Ok(())
+    }
+
+    fn seal(&mut self, channels: Channels, said: Said) {
+        match said {
+            Said::Message(frame) => self.mux.send(channels.peersockets, frame.kind, &frame.payload),
+            Said::Extension(topic, message) => {
+                if let Some(drive) = channels.drive {
+                    let payload = self.extensions.write(&topic, &message);
+                    self.mux.send(drive, EXTENSION, &payload);
+                }
+            }
+            Said::Keepalive => self.seal_frame(Vec::new()),
+        }
+        self.seal_mux();
+    }
+
+    fn seal_mux(&mut self) {
+        while let Some(frame) = self.mux.poll_frame() {
+            self.seal_frame(frame);
+        }
+    }
+
+    fn seal_frame(&mut self, frame: Vec<u8>) {
+        // The mux has nothing to say before the channels are opened, which the handshake comes before.
+        let sealed = self.secure.seal(frame);
+        debug_assert!(sealed, "a frame was written before the handshake was complete");
+    }
+}
+
+enum Channel {
+    Peersockets,
+    Drive,
+}
+
+impl Channels {
+    fn name(&self, event: &MuxEvent<'_>) -> Channel {
+        let (MuxEvent::Opened { channel, .. } | MuxEvent::Closed { channel } | MuxEvent::Message { channel, .. }) =
+            event;
+        if Some(*channel) == self.drive { Channel::Drive } else { Channel::Peersockets }
+    }
+}
+
+/// A drive peer's frames are replication, which is not ours to shape.
+fn longest_frame(conversation: &Conversation) -> usize {
+    match (conversation.has_drive_channel(), conversation.is_proved()) {
+        (false, _) => limits::FRAME,
+        (true, false) => limits::FIRST_FRAME,
+        (true, true) => limits::UINT24,
+    }
+}

@@ -1,0 +1,114 @@
+//! The swarm's circuits: what relays say, and whom this device dials and answers (PROTOCOL.md §3).
+
+use super::endpoint::Phase;
+use super::output::{Output, SocketId};
+use super::{Carrier, Place, Swarm};
+use crate::code::Code;
+use crate::limits;
+use crate::rendezvous::{FromRelay, HangupReason, Line, Member, ToRelay};
+use crate::secure::Role;
+use crate::time::Time;
+
+/// Characters of a relay's text that people are shown.
+const LONGEST_REFUSAL: usize = 200;
+
+impl Swarm {
+    pub(super) fn ask_to_join(&mut self, socket: SocketId) {
+        let room = self.drive.rendezvous_id();
+        self.write(socket, &ToRelay::Join { room });
+    }
+
+    pub(super) fn handle_relay_message(&mut self, now: Time, index: usize, socket: SocketId, message: &[u8]) {
+        match FromRelay::decode(message) {
+            Ok(Some(frame)) => self.handle_relay_frame(now, index, socket, frame),
+            Ok(None) => {}
+            Err(error) => self.drop_stranger(now, Place::Relay(index), &format!("sent a malformed frame: {error}")),
+        }
+    }
+
+    /// Dials again whom it is time for.
+    pub(super) fn redial(&mut self, now: Time) {
+        for index in 0..self.relays.len() {
+            for member in self.relays[index].due_redials(now) {
+                self.dial(now, index, member);
+            }
+        }
+    }
+
+    pub(super) fn write(&mut self, socket: SocketId, frame: &ToRelay<'_>) {
+        let mut message = Vec::new();
+        frame.encode(&mut message);
+        self.output(Output::Write { socket, message });
+    }
+
+    fn handle_relay_frame(&mut self, now: Time, index: usize, socket: SocketId, frame: FromRelay<'_>) {
+        let phase = self.relays[index].endpoint.phase;
+        let is_joined = matches!(phase, Phase::Joined(..));
+        match frame {
+            FromRelay::Welcome { member, present } if matches!(phase, Phase::Joining(..)) => {
+                self.relays[index].endpoint.join(socket, now);
+                self.update_state();
+                for other in present.into_iter().filter(|other| *other < member) {
+                    self.dial(now, index, other);
+                }
+            }
+            FromRelay::Refused { code, text } => {
+                let text = refusal(&self.relays[index].endpoint.url, code, text);
+                self.fail(now, Place::Relay(index), Some((Code::of_refusal(code), text)));
+            }
+            FromRelay::Dialed(line) if is_joined => self.answer(now, index, socket, line),
+            FromRelay::Data(line, bytes) if is_joined => {
+                if let Some(link) = self.relays[index].link(line) {
+                    self.handle_link_bytes(now, link, bytes);
+                }
+            }
+            FromRelay::HungUp(line, reason) if is_joined => {
+                if let Some(link) = self.relays[index].link(line) {
+                    self.remove_link(now, link, reason.allows_redial());
+                }
+            }
+            FromRelay::Left(member) if is_joined => {
+                if let Some(link) = self.relays[index].leave(member) {
+                    self.remove_link(now, link, false);
+                }
+            }
+            _ => self.drop_stranger(now, Place::Relay(index), "sent a frame out of turn"),
+        }
+    }
+
+    fn dial(&mut self, now: Time, relay: usize, member: Member) {
+        let Some(socket) = self.relays[relay].endpoint.joined_socket() else {
+            return;
+        };
+        let line = self.relays[relay].next_line(member);
+        self.write(socket, &ToRelay::Dial(line));
+        self.add_circuit(now, relay, line, Role::Initiator);
+    }
+
+    fn answer(&mut self, now: Time, relay: usize, socket: SocketId, line: Line) {
+        let is_crowded =
+            self.relays[relay].circuits() >= limits::ROOM && self.relays[relay].circuit_to(line.member).is_none();
+        if is_crowded || !self.handshakes.take(now) {
+            self.write(socket, &ToRelay::Hangup(line, HangupReason::Busy));
+            return;
+        }
+        self.add_circuit(now, relay, line, Role::Responder);
+    }
+
+    fn add_circuit(&mut self, now: Time, relay: usize, line: Line, role: Role) {
+        let link = self.add_link(now, Carrier::Circuit { relay, line }, role);
+        if let Some(older) = self.relays[relay].attach(line, link) {
+            self.remove_link(now, older, false);
+        }
+    }
+}
+
+/// What a relay's refusal says to people, no longer than a relay needs.
+fn refusal(url: &str, code: &str, text: &str) -> String {
+    let text: String = text.chars().take(LONGEST_REFUSAL).collect();
+    if Code::of_refusal(code) == Code::Refused {
+        let code: String = code.chars().take(LONGEST_REFUSAL).collect();
+        return format!("{url} refuses, {code:?}: {text}");
+    }
+    format!("{url} refuses: {text}")
+}

@@ -1,0 +1,55 @@
+//! Links whose secret stream and mux the host runs (PROTOCOL.md §12): what it says of them.
+//!
+//! A swarm that hosts gets an [`Output::Host`](super::Output::Host) for everything that is to be done to such a stream, in order.
+
+use super::{Carrier, LinkId, Swarm};
+use crate::conversation::{Heard, Session};
+use crate::error::LinkError;
+use crate::secure::Role;
+use crate::time::Time;
+
+impl Swarm {
+    /// A stream that the host has: a Hyperswarm connection, for instance. It is a link until the host says that it ended.
+    pub fn handle_stream(&mut self, now: Time) -> LinkId {
+        self.add_link(now, Carrier::Host, Role::Initiator)
+    }
+
+    /// The handshake of a host's stream is complete.
+    pub fn handle_stream_opened(&mut self, now: Time, link: LinkId, session: Session) {
+        let Some(attached) = self.links.get_mut(&link) else {
+            return;
+        };
+        match attached.link.handle_session(session) {
+            Ok(()) => self.queue_link(link),
+            Err(error) => self.end_link(now, link, error),
+        }
+    }
+
+    /// Something was heard on the channels of a host's stream.
+    pub fn handle_stream_heard(&mut self, now: Time, link: LinkId, heard: Heard<'_>) {
+        self.hear(now, link, |link, is_joined, events| link.handle_heard(now, heard, is_joined, events));
+        self.settle();
+    }
+
+    /// A host's stream wrote bytes for its circuit.
+    ///
+    /// Returns whether it is to wait for [`HostAction::Drained`](crate::link::HostAction::Drained) before it writes more.
+    pub fn handle_stream_written(&mut self, link: LinkId, bytes: &[u8]) -> bool {
+        let is_full = self.links.get_mut(&link).is_some_and(|attached| attached.link.handle_written(bytes));
+        self.queue_link(link);
+        is_full
+    }
+
+    /// A host's mux takes more messages, or none for now.
+    pub fn handle_stream_drained(&mut self, link: LinkId, is_drained: bool) {
+        if let Some(attached) = self.links.get_mut(&link) {
+            attached.link.handle_drained(is_drained);
+        }
+        self.queue_link(link);
+    }
+
+    /// A host's stream ended by itself.
+    pub fn handle_stream_ended(&mut self, now: Time, link: LinkId) {
+        self.end_link(now, link, LinkError::StreamEnded);
+    }
+}
