@@ -14,6 +14,7 @@ use peersockets_core::table::Table;
 use peersockets_core::time::Duration;
 use wasm_bindgen::prelude::*;
 
+use crate::options::Options;
 use crate::page::{self, Timer};
 use crate::socket::Socket;
 
@@ -31,6 +32,8 @@ pub struct Bridge {
     events: RefCell<VecDeque<Event>>,
     deliver: Function,
     is_secure: bool,
+    #[cfg(feature = "host")]
+    host: crate::hosting::Host,
     is_scheduled: Cell<bool>,
     next_look: Cell<Duration>,
     timer: Timer,
@@ -39,7 +42,7 @@ pub struct Bridge {
 
 impl Bridge {
     /// A bridge that does nothing until something happens or is scheduled.
-    pub fn new(swarm: Swarm, deliver: Function, is_secure: bool) -> Rc<Self> {
+    pub fn new(swarm: Swarm, deliver: Function, options: &Options) -> Rc<Self> {
         Rc::new_cyclic(|me: &Weak<Bridge>| Self {
             me: me.clone(),
             swarm: RefCell::new(swarm),
@@ -47,7 +50,9 @@ impl Bridge {
             failures: RefCell::default(),
             events: RefCell::default(),
             deliver,
-            is_secure,
+            is_secure: options.is_secure(),
+            #[cfg(feature = "host")]
+            host: options.host(),
             is_scheduled: Cell::new(false),
             next_look: Cell::new(FIRST_LOOK),
             timer: Timer::new(with(me, Bridge::handle_timeout)),
@@ -129,7 +134,7 @@ impl Bridge {
         loop {
             let output = self.swarm.borrow_mut().poll_output();
             match output {
-                Output::Open { socket, url } => self.open(socket, &url),
+                Output::Open { socket, url, subprotocol } => self.open(socket, &url, subprotocol),
                 Output::Write { socket, message } => {
                     // Sending runs JavaScript where a page has put its own in the browser's place.
                     let socket = self.sockets.borrow().get(&socket).cloned();
@@ -141,6 +146,10 @@ impl Bridge {
                     let socket = self.sockets.borrow_mut().remove(&socket);
                     drop(socket);
                 }
+                #[cfg(feature = "host")]
+                Output::Host { link, action } => self.host.act(link, action),
+                #[cfg(not(feature = "host"))]
+                Output::Host { .. } => {}
                 Output::Event(event) => return Some(event),
                 Output::Timeout(at) => {
                     if let Some(at) = at {
@@ -157,9 +166,9 @@ impl Bridge {
         self.input(|swarm| swarm.handle_timeout(page::now()));
     }
 
-    fn open(&self, id: SocketId, url: &str) {
+    fn open(&self, id: SocketId, url: &str, subprotocol: Option<&'static str>) {
         let known = self.failures.borrow().get(&url.to_string()).copied();
-        match Socket::open(self.me.clone(), id, url, self.is_secure, known) {
+        match Socket::open(self.me.clone(), id, url, subprotocol, self.is_secure, known) {
             Ok(socket) => {
                 self.sockets.borrow_mut().insert(id, Rc::new(socket));
             }

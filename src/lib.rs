@@ -5,6 +5,8 @@
 //! `pkg-template/`, which is what pages see.
 
 mod bridge;
+#[cfg(feature = "host")]
+mod hosting;
 mod options;
 mod page;
 mod peer_sockets;

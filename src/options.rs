@@ -20,6 +20,20 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub fn relays(this: &Options) -> Vec<String>;
 
+    /// URLs of drive peers.
+    #[wasm_bindgen(method, getter)]
+    pub fn peers(this: &Options) -> Vec<String>;
+
+    /// Who runs the secret streams of circuits: a process that replicates the drive on them.
+    #[cfg(feature = "host")]
+    #[wasm_bindgen(method, getter)]
+    pub fn host(this: &Options) -> crate::hosting::Host;
+
+    /// The 32 bytes that such a process's device key is made of.
+    #[cfg(feature = "host")]
+    #[wasm_bindgen(method, getter, js_name = deviceSeed)]
+    pub fn device_seed(this: &Options) -> Vec<u8>;
+
     /// Whether the page was loaded securely, so that it may not open `ws:` to other hosts.
     #[wasm_bindgen(method, getter, js_name = isSecure)]
     pub fn is_secure(this: &Options) -> bool;

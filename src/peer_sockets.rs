@@ -5,7 +5,7 @@ use std::rc::Rc;
 use js_sys::Function;
 use peersockets_core::code::Code;
 use peersockets_core::drive::DriveKey;
-use peersockets_core::swarm::{HandleId, PeerId, Report, Swarm};
+use peersockets_core::swarm::{Config, HandleId, PeerId, Report, Swarm};
 use wasm_bindgen::prelude::*;
 
 use crate::bridge::Bridge;
@@ -16,7 +16,7 @@ use crate::snapshot::Snapshot;
 /// The peers of one drive.
 #[wasm_bindgen]
 pub struct PeerSockets {
-    bridge: Rc<Bridge>,
+    pub(crate) bridge: Rc<Bridge>,
 }
 
 #[wasm_bindgen]
@@ -28,13 +28,15 @@ impl PeerSockets {
     #[wasm_bindgen(constructor)]
     pub fn new(options: &Options, deliver: Function) -> Result<PeerSockets, JsValue> {
         let seed = page::random_seed()?;
-        let (drive, relays, problem) = match drive_key(options) {
-            Ok(drive) => (drive, options.relays(), None),
+        let (drive, relays, drive_peers, problem) = match drive_key(options) {
+            Ok(drive) => (drive, options.relays(), options.peers(), None),
             // Nobody has this key: it is drawn, so that a bad name leads nowhere rather than somewhere else.
-            Err(problem) => (DriveKey::from_bytes(page::random_seed()?), Vec::new(), Some(problem)),
+            Err(problem) => (DriveKey::from_bytes(page::random_seed()?), Vec::new(), Vec::new(), Some(problem)),
         };
-        let swarm = Swarm::new(page::now(), seed, drive, &relays);
-        let bridge = Bridge::new(swarm, deliver, options.is_secure());
+        let host_seed = host_seed(options);
+        let swarm =
+            Swarm::new(page::now(), seed, drive, Config { relays: &relays, drive_peers: &drive_peers, host_seed });
+        let bridge = Bridge::new(swarm, deliver, options);
         if let Some(problem) = problem {
             bridge.report(problem);
         }
@@ -133,6 +135,16 @@ impl PeerEvents {
     pub fn close(&self) {
         self.bridge.command(|swarm| swarm.close_handle(self.handle));
     }
+}
+
+#[cfg(feature = "host")]
+fn host_seed(options: &Options) -> Option<[u8; 32]> {
+    options.device_seed().try_into().ok()
+}
+
+#[cfg(not(feature = "host"))]
+fn host_seed(_: &Options) -> Option<[u8; 32]> {
+    None
 }
 
 fn drive_key(options: &Options) -> Result<DriveKey, Report> {

@@ -1,6 +1,6 @@
 //! `stats()` as JavaScript sees it.
 
-use peersockets_core::stats::{PeerStats, RelayStats, Stats};
+use peersockets_core::stats::{DrivePeerStats, Path, PeerStats, RelayStats, Stats};
 use serde::Serialize;
 
 /// A picture of everything.
@@ -11,6 +11,7 @@ pub struct Snapshot {
     drive_discovery_key: String,
     device_key: String,
     relays: Vec<Relay>,
+    drive_peers: Vec<DrivePeer>,
     peers: Vec<Peer>,
 }
 
@@ -22,12 +23,18 @@ struct Relay {
 }
 
 #[derive(Serialize)]
+struct DrivePeer {
+    url: String,
+    state: &'static str,
+}
+
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Peer {
     peer_id: u32,
     public_key: String,
     path: &'static str,
-    relay: String,
+    url: Option<String>,
     messages_in: f64,
     messages_out: f64,
     bytes_in: f64,
@@ -42,6 +49,7 @@ impl From<Stats> for Snapshot {
             drive_discovery_key: hex(&stats.discovery_key),
             device_key: hex(&stats.device_key),
             relays: stats.relays.into_iter().map(Relay::from).collect(),
+            drive_peers: stats.drive_peers.into_iter().map(DrivePeer::from).collect(),
             peers: stats.peers.into_iter().map(Peer::from).collect(),
         }
     }
@@ -53,13 +61,22 @@ impl From<RelayStats> for Relay {
     }
 }
 
+impl From<DrivePeerStats> for DrivePeer {
+    fn from(peer: DrivePeerStats) -> Self {
+        Self { url: peer.url, state: peer.phase }
+    }
+}
+
 impl From<PeerStats> for Peer {
     fn from(peer: PeerStats) -> Self {
         Self {
             peer_id: peer.peer.0,
             public_key: hex(&peer.key),
-            path: "relay",
-            relay: peer.relay,
+            path: match peer.path {
+                Path::Relay => "relay",
+                Path::Direct => "direct",
+            },
+            url: peer.url,
             messages_in: peer.traffic.messages_in as f64,
             messages_out: peer.traffic.messages_out as f64,
             bytes_in: peer.traffic.bytes_in as f64,

@@ -1,4 +1,4 @@
-//! A WebSocket to a relay, and what became of one that did not open.
+//! A WebSocket to a relay or a drive peer, and what became of one that did not open.
 
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
@@ -6,7 +6,6 @@ use std::rc::{Rc, Weak};
 use futures::future::join;
 use gloo_events::EventListener;
 use js_sys::{ArrayBuffer, Promise, Uint8Array};
-use peersockets_core::rendezvous::SUBPROTOCOL;
 use peersockets_core::swarm::{SocketFailure, SocketId};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
@@ -42,10 +41,15 @@ impl Socket {
         bridge: Weak<Bridge>,
         id: SocketId,
         url: &str,
+        subprotocol: Option<&'static str>,
         is_secure: bool,
         known: Option<SocketFailure>,
     ) -> Result<Self, SocketFailure> {
-        let socket = WebSocket::new_with_str(url, SUBPROTOCOL).map_err(refusal)?;
+        let socket = match subprotocol {
+            Some(subprotocol) => WebSocket::new_with_str(url, subprotocol),
+            None => WebSocket::new(url),
+        };
+        let socket = socket.map_err(refusal)?;
         socket.set_binary_type(BinaryType::Arraybuffer);
 
         let was_opened = Rc::new(Cell::new(false));
@@ -144,7 +148,7 @@ async fn diagnose(url: &str) -> SocketFailure {
     let (readable, any) = join(request(url, RequestMode::Cors), request(url, RequestMode::NoCors)).await;
     let is_relay = readable.is_ok_and(|answer| answer.headers().has(RELAY_HEADER).unwrap_or(false));
     match (is_relay, any) {
-        (false, Ok(_)) => SocketFailure::NotARelay,
+        (false, Ok(_)) => SocketFailure::Stranger,
         _ => SocketFailure::Unreachable,
     }
 }

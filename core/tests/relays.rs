@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use peersockets_core::code::Code;
 use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, ToRelay};
-use peersockets_core::swarm::{Event, HandleId, Output, PeerId, Places, SocketFailure, Swarm};
+use peersockets_core::swarm::{Config, Event, HandleId, Output, PeerId, SocketFailure, Swarm};
 use peersockets_core::time::Time;
 use world::{World, drive, seconds};
 
@@ -126,7 +126,7 @@ fn a_retry_that_was_asked_for_makes_the_next_pauses_short_again() {
 fn only_members_that_came_before_are_dialled_and_each_with_keys_of_its_own() {
     let now = Time::default();
     let relays = ["ws://relay/".to_string()];
-    let mut swarm = Swarm::new(now, [7; 32], drive(1), Places { relays: &relays, ..Places::default() });
+    let mut swarm = Swarm::new(now, [7; 32], drive(1), Config { relays: &relays, ..Config::default() });
     let Output::Event(_) = swarm.poll_output() else { panic!("a state comes first") };
     swarm.handle_timeout(now);
     let Output::Open { socket, .. } = swarm.poll_output() else { panic!("a socket is opened at once") };

@@ -175,7 +175,7 @@ export class Engine {
     if (this.#failure) throw this.#failure;
     // Last, because its listeners may make calls.
     this.#host.onState('connecting');
-    if (options.relays.length === 0 && !this.#isClosed) this.#host.onProblem({ code: 'no-relay', reason: 'no relay is named' });
+    if (options.relays.length + options.peers.length === 0 && !this.#isClosed) this.#host.onProblem({ code: 'no-relay', reason: 'no relay and no drive peer is named' });
   }
 
   /** Makes the calls that waited, or tells them that they never will be. */

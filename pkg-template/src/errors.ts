@@ -4,6 +4,7 @@ const REMEDIES = {
   'bad-options': 'Pass a plain object, such as { drive, relays }, or nothing.',
   'bad-drive': 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">.',
   'bad-relay-url': 'Name at most 3 relays, each by a ws:// or wss:// URL, in install({ relays }) or <meta name="peersockets-relay">.',
+  'bad-peer-url': 'Name at most 8 drive peers, each by a ws:// or wss:// URL, in install({ peers }) or <meta name="peersockets-peer">.',
   'bad-topic': 'Give join() a string, or a value that String() can turn into one.',
   'bad-message': 'Give send() a string, an ArrayBuffer or a view of one, such as a Uint8Array; JSON.stringify() makes a string of anything else.',
   'message-too-large': 'Split the message: 8,388,607 bytes is the most that one can have.',
@@ -17,7 +18,7 @@ const REMEDIES = {
   'message-lost': 'Ask the peer to send it again, in smaller messages.',
   'peer-misbehaved': 'Nothing here needs to be done: its connection was closed. Its user should update its software.',
   // The relay
-  'mixed-content': 'An https page may only use wss:// relays: put the relay behind TLS.',
+  'mixed-content': 'An https page may only use wss:// relays and peers: put the relay or peer behind TLS.',
   'no-relay': 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">. It is tried again by itself.',
   'not-a-relay': 'Check the URL: something answers there, but it is no peersockets-relay.',
   'room-full': 'Too many devices have this drive open on that relay. It is tried again by itself; another relay has another room.',
@@ -30,6 +31,10 @@ const REMEDIES = {
   'join-timeout': 'The connection to the relay is too slow. It is tried again by itself.',
   'refused': 'The relay says why. It is tried again by itself; its operator knows more.',
   'bad-frame': 'The relay and this page do not understand each other: update both to versions that fit.',
+  // The drive peer
+  'no-peer': 'Start the process that has the drive, or check the URL. It is tried again by itself.',
+  'not-a-peer': 'Check the URL: what answers there does not replicate a drive on a WebSocket.',
+  'no-drive': 'Open the drive in that process, or name the drive that it has. It is tried again by itself.',
   // The WebAssembly
   'wasm-load-failed': 'Check that the file is served there and that the page may fetch it (CORS, connect-src), or pass install({ wasm }) its URL or bytes.',
   'wasm-blocked-by-csp': "Add 'wasm-unsafe-eval' to script-src in the page's Content-Security-Policy.",

@@ -16,7 +16,7 @@ export { PeerSocketsError } from './errors.js';
 export type { ErrorCode, KnownErrorCode } from './errors.js';
 export type { ListenerObject, PeerSocketsEventTarget, TypedListener } from './event-target.js';
 export type { SendableMessage } from './message.js';
-export type { PeerStats, RelayStats, State, Stats } from './stats.js';
+export type { DrivePeerStats, PeerStats, RelayStats, State, Stats } from './stats.js';
 export type { WasmSource } from './load.js';
 export { install } from './install.js';
 export type { InstallOptions } from './install.js';

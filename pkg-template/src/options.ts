@@ -3,7 +3,7 @@ import { PeerSocketsError } from './errors.js';
 import { isSecurePage } from './page.js';
 import type { Page } from './page.js';
 import type { PeerSocketsOptions } from './peer-sockets.js';
-import { chooseRelays } from './relays.js';
+import { choosePeers, chooseRelays } from './relays.js';
 import type { GlueOptions } from './seam.js';
 import { thrownText } from './text.js';
 
@@ -15,8 +15,8 @@ import { thrownText } from './text.js';
  */
 export function readOptions(options: PeerSocketsOptions | null | undefined): PeerSocketsOptions {
   return orRefuse(() => {
-    const { drive, relays, wasm } = options ?? {};
-    return { drive, relays: Array.isArray(relays) ? [...relays] : relays, wasm };
+    const { drive, relays, peers, wasm } = options ?? {};
+    return { drive, relays: copy(relays), peers: copy(peers), wasm };
   });
 }
 
@@ -28,13 +28,19 @@ export function readOptions(options: PeerSocketsOptions | null | undefined): Pee
 export function fillIn(options: PeerSocketsOptions, page: Page): GlueOptions {
   return orRefuse(() => {
     const drive = chooseDrive(options.drive, page);
+    const peers = choosePeers(options.peers, page);
     return {
       ...(drive === undefined ? {} : { drive }),
       origin: page.origin,
-      relays: chooseRelays(options.relays, page),
+      relays: chooseRelays(options.relays, page, peers.length > 0),
+      peers,
       isSecure: isSecurePage(page),
     };
   });
+}
+
+function copy<List>(list: List): List {
+  return Array.isArray(list) ? ([...list] as List) : list;
 }
 
 function orRefuse<Value>(read: () => Value): Value {

@@ -23,9 +23,17 @@ export interface PeerSocketsOptions {
    * The relays to meet at, 3 at most: `ws:`, `wss:`, `http:` or `https:` URLs, absolute or relative to the page; a string may hold
    * several, with spaces or commas between.
    *
-   * Default: the page's `<meta name="peersockets-relay" content="wss://...">` (one tag or several), else `/relay` on the page's own server.
+   * Default: the page's `<meta name="peersockets-relay" content="wss://...">` (one tag or several), else `/relay` on the page's own
+   * server, if no {@link PeerSocketsOptions.peers} are named.
    */
   relays?: string | string[];
+  /**
+   * Drive peers to connect to without a relay, 8 at most: processes that have the drive and replicate it on a WebSocket there. URLs as
+   * for {@link PeerSocketsOptions.relays}.
+   *
+   * Default: the page's `<meta name="peersockets-peer" content="wss://...">` (one tag or several), else none.
+   */
+  peers?: string | string[];
   /** Where the WebAssembly comes from; by default `peersockets.wasm` beside this package's modules. Loaded once for all. */
   wasm?: WasmSource;
 }
@@ -105,7 +113,7 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
     this.#engine.callIfOpen((rust) => {
       stats = rust.stats() as Stats;
     });
-    return { driveDiscoveryKey: '', deviceKey: '', relays: [], peers: [], ...stats, state: this.#state };
+    return { driveDiscoveryKey: '', deviceKey: '', relays: [], drivePeers: [], peers: [], ...stats, state: this.#state };
   }
 
   /**

@@ -8,6 +8,8 @@ export interface GlueOptions {
   origin: string;
   /** Absolute `ws:` or `wss:` URLs; text that could not be made one stays as it was, for Rust to refuse. */
   relays: string[];
+  /** The same for drive peers. */
+  peers: string[];
   /** Whether the browser forbids the page plain `ws:` as mixed content. */
   isSecure: boolean;
 }

@@ -2,9 +2,9 @@
  * Where a {@link PeerSockets} stands.
  *
  * - `loading`: the WebAssembly or the page's head is not there yet
- * - `connecting`: no relay has been reached so far
- * - `ready`: in the drive's room on at least one relay
- * - `offline`: every relay is out of reach; each is tried again, at once when the browser comes back online
+ * - `connecting`: no relay and no drive peer has been reached so far
+ * - `ready`: in the drive's room on at least one relay, or connected to at least one drive peer
+ * - `offline`: every relay and drive peer is out of reach; each is tried again, at once when the browser comes back online
  * - `closed`: by `close()`, for good
  * - `failed`: the options could not be read, or the WebAssembly could not be loaded or crashed; an `error` event says why
  */
@@ -20,6 +20,8 @@ export interface Stats {
   deviceKey: string;
   /** The relays in use, at most 3. */
   relays: RelayStats[];
+  /** The drive peers of the list, at most 8. */
+  drivePeers: DrivePeerStats[];
   /** The peers that are here now. */
   peers: PeerStats[];
 }
@@ -41,16 +43,31 @@ export interface RelayStats {
   members: number;
 }
 
+/** One drive peer of {@link Stats}. */
+export interface DrivePeerStats {
+  /** Its absolute `ws:` or `wss:` URL. */
+  url: string;
+  /**
+   * Where this device stands with it.
+   *
+   * - `connecting`: it is being reached
+   * - `joined`: it is a peer
+   * - `waiting`: it could not be reached, or does not have the drive, and is tried again later
+   * - `resting`: it is not tried any more: its URL can never be used, or the page said goodbye
+   */
+  state: 'connecting' | 'joined' | 'waiting' | 'resting';
+}
+
 /** One peer of {@link Stats}. */
 export interface PeerStats {
   /** Its id, as in `join` and `message`. */
   peerId: number;
   /** Its device's public key, 64 hex digits. */
   publicKey: string;
-  /** How its messages travel. */
-  path: 'relay';
-  /** The URL of the relay they travel through. */
-  relay: string;
+  /** How messages to it travel: through a relay, or straight to it. */
+  path: 'relay' | 'direct';
+  /** The URL of the relay they travel through, or of the drive peer; `undefined` on a stream of one's own. */
+  url: string | undefined;
   /** Messages received from it. */
   messagesIn: number;
   /** Messages sent to it. */

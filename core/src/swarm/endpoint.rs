@@ -1,11 +1,9 @@
 //! One URL that is kept connected: when it is tried, and what is known to be wrong with it (PROTOCOL.md §10).
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::RngCore;
-
 use super::output::SocketId;
 use crate::code::Code;
 use crate::limits;
+use crate::random::Random;
 use crate::time::{Duration, Time};
 
 /// A relay's or a drive peer's URL.
@@ -109,7 +107,7 @@ impl Endpoint {
     }
 
     /// The attempt or the socket is over: the next one waits longer each time, and a hopeless one for ever.
-    pub fn fail(&mut self, now: Time, random: &mut ChaCha20Rng) {
+    pub fn fail(&mut self, now: Time, random: &mut Random) {
         if self.is_hopeless {
             self.rest();
             return;
@@ -155,7 +153,7 @@ impl Endpoint {
 }
 
 /// `first` doubled `failures` times, at most `longest`, ± 50 %: so that not all come back at once.
-pub fn backoff(first: Duration, longest: Duration, failures: u32, random: &mut ChaCha20Rng) -> Duration {
+pub fn backoff(first: Duration, longest: Duration, failures: u32, random: &mut Random) -> Duration {
     let doubled = first.saturating_mul(1 << failures.min(16)).min(longest);
-    doubled.mul_f64(0.5 + f64::from(random.next_u32()) / f64::from(u32::MAX))
+    doubled.mul_f64(0.5 + random.fraction())
 }

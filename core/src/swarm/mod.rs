@@ -18,15 +18,13 @@ mod sockets;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::{RngCore, SeedableRng};
-
 use crate::channel::inbox::Budget;
 use crate::channel::outbox::QueueFull;
 use crate::code::Code;
 use crate::drive::DriveKey;
 use crate::limits;
 use crate::link::Link;
+use crate::random::Random;
 use crate::rendezvous::Line;
 use crate::secure::{DeviceKey, Entropy, Role};
 use crate::stats::{DrivePeerStats, Path, PeerStats, RelayStats, Stats};
@@ -47,15 +45,16 @@ pub use output::{Event, HandleId, Output, PeerId, Report, SocketFailure, SocketI
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u32);
 
-/// Where a swarm meets its peers.
+/// Where a swarm meets its peers, and how.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Places<'a> {
+pub struct Config<'a> {
     /// `ws:` or `wss:` URLs of relays, [`limits::RELAYS`] at most.
     pub relays: &'a [String],
     /// `ws:` or `wss:` URLs of drive peers, [`limits::DRIVE_PEERS`] at most.
     pub drive_peers: &'a [String],
-    /// Whether the host runs the secret stream and the mux of circuits, to replicate the drive on them (see [`Output::Host`]).
-    pub is_host: bool,
+    /// Whether the host runs the secret stream and the mux of circuits, to replicate the drive on them (see [`Output::Host`]): 32
+    /// secret bytes, of which both make the device key.
+    pub host_seed: Option<[u8; 32]>,
 }
 
 /// The peers of one drive.
@@ -73,7 +72,7 @@ pub struct Places<'a> {
 pub struct Swarm {
     drive: DriveKey,
     device: DeviceKey,
-    random: ChaCha20Rng,
+    random: Random,
     budget: Budget,
     relays: Vec<Relay>,
     drive_peers: Vec<DrivePeer>,
@@ -141,18 +140,17 @@ struct Handshakes {
 impl Swarm {
     /// A device of `drive` that will join its room on every relay of the list, and connect to every drive peer. Those that cannot be
     /// used are reported.
-    pub fn new(now: Time, seed: [u8; 32], drive: DriveKey, places: Places<'_>) -> Self {
-        let mut random = ChaCha20Rng::from_seed(seed);
-        let mut device = [0; 32];
-        random.fill_bytes(&mut device);
+    pub fn new(now: Time, seed: [u8; 32], drive: DriveKey, config: Config<'_>) -> Self {
+        let mut random = Random::from_seed(seed);
+        let device = random.bytes();
         let mut swarm = Self {
             drive,
-            device: DeviceKey::from_seed(device),
+            device: DeviceKey::from_seed(config.host_seed.unwrap_or(device)),
             random,
             budget: Budget::new(limits::REASSEMBLY),
             relays: Vec::new(),
             drive_peers: Vec::new(),
-            is_host: places.is_host,
+            is_host: config.host_seed.is_some(),
             links: Table::default(),
             devices: Devices::default(),
             handles: Handles::default(),
@@ -166,10 +164,10 @@ impl Swarm {
             last_link: 0,
         };
         swarm.output(Output::Event(Event::State(State::Connecting)));
-        for url in places.relays {
+        for url in config.relays {
             swarm.add_relay(now, url);
         }
-        for url in places.drive_peers {
+        for url in config.drive_peers {
             swarm.add_drive_peer(now, url);
         }
         swarm.handle_timeout(now);
@@ -474,10 +472,7 @@ impl Swarm {
     }
 
     fn entropy(&mut self) -> Entropy {
-        let mut entropy = Entropy { ephemeral: [0; 32], header: [0; 24] };
-        self.random.fill_bytes(&mut entropy.ephemeral);
-        self.random.fill_bytes(&mut entropy.header);
-        entropy
+        Entropy { ephemeral: self.random.bytes(), header: self.random.bytes() }
     }
 }
 
@@ -510,7 +505,7 @@ mod tests {
 
     #[test]
     fn every_link_has_entropy_of_its_own() {
-        let swarm = |seed| Swarm::new(Time::default(), [seed; 32], DriveKey::from_bytes([1; 32]), Places::default());
+        let swarm = |seed| Swarm::new(Time::default(), [seed; 32], DriveKey::from_bytes([1; 32]), Config::default());
         let (mut one, mut other) = (swarm(1), swarm(2));
         let entropies = [one.entropy(), one.entropy(), other.entropy(), other.entropy()];
         for (index, entropy) in entropies.iter().enumerate() {

@@ -1,10 +1,9 @@
 //! One relay as a device uses it: the circuits through it, and when members are dialled again (PROTOCOL.md §3, §10).
 
-use rand_chacha::ChaCha20Rng;
-
 use super::LinkId;
 use super::endpoint::{Endpoint, backoff};
 use crate::limits;
+use crate::random::Random;
 use crate::rendezvous::{Circuit, Line, Member};
 use crate::table::Table;
 use crate::time::Time;
@@ -71,7 +70,7 @@ impl Relay {
     }
 
     /// Dials a member again, later each time.
-    pub fn redial_later(&mut self, member: Member, now: Time, random: &mut ChaCha20Rng) {
+    pub fn redial_later(&mut self, member: Member, now: Time, random: &mut Random) {
         let redial = self.redials.get_or_insert_with(member, || Redial { at: None, attempts: 0 });
         redial.at = Some(now + backoff(limits::RETRY_FIRST, limits::RETRY_MAX, redial.attempts, random));
         redial.attempts = redial.attempts.saturating_add(1);

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use peersockets_core::drive::DriveKey;
 use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, Member, ToRelay};
-use peersockets_core::swarm::{Event, HandleId, Output, PeerId, Places, Report, SocketFailure, SocketId, State, Swarm};
+use peersockets_core::swarm::{Config, Event, HandleId, Output, PeerId, Report, SocketFailure, SocketId, State, Swarm};
 use peersockets_core::time::{Duration, Time};
 
 pub struct World {
@@ -109,8 +109,8 @@ impl World {
         let urls: Vec<String> = relays.iter().map(|relay| self.relays[*relay].url.clone()).collect();
         let mut seed = [0x5e; 32];
         seed[0] = self.devices.len() as u8;
-        let places = Places { relays: &urls, ..Places::default() };
-        let swarm = Swarm::new(self.now, seed, drive, places);
+        let config = Config { relays: &urls, ..Config::default() };
+        let swarm = Swarm::new(self.now, seed, drive, config);
         self.devices.push(Device {
             swarm,
             events: Vec::new(),
