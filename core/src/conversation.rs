@@ -208,7 +208,7 @@ impl Conversation {
     }
 
     /// The next thing to say, a message or a part of one.
-    pub fn next(&mut self) -> Option<Said> {
+    pub fn next_said(&mut self) -> Option<Said> {
         match self.state {
             State::Peersockets => self.outbox.next_frame().map(Said::Message),
             State::Extensions => self.outbox.next_message().map(|(topic, message)| Said::Extension(topic, message)),

@@ -126,7 +126,7 @@ impl Hosted {
         }
         loop {
             let said = match conversation.next_urgent() {
-                None if self.is_drained => conversation.next()?,
+                None if self.is_drained => conversation.next_said()?,
                 urgent => urgent?,
             };
             match said {
@@ -146,7 +146,8 @@ impl Hosted {
     /// What is still to be said, within bounds.
     pub fn goodbye(&mut self, conversation: &mut Conversation) {
         let mut rest = limits::LAST_WORDS;
-        while let Some(said) = conversation.next_urgent().or_else(|| if rest > 0 { conversation.next() } else { None })
+        while let Some(said) =
+            conversation.next_urgent().or_else(|| if rest > 0 { conversation.next_said() } else { None })
         {
             rest = rest.saturating_sub(length(&said));
             self.push(said);

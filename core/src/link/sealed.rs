@@ -92,7 +92,7 @@ impl Sealed {
             self.seal(channels, said);
         }
         while self.secure.output_length() + limits::SEALED_FRAME <= limit {
-            let Some(said) = conversation.next() else {
+            let Some(said) = conversation.next_said() else {
                 break;
             };
             self.seal(channels, said);
