@@ -305,6 +305,7 @@ fn options(drive: Option<&str>, relays: &[&str]) -> Object {
     set(&options, "drive", &drive.map_or(JsValue::UNDEFINED, JsValue::from));
     set(&options, "origin", &"https://example.com".into());
     set(&options, "relays", &relays.iter().copied().map(JsValue::from).collect::<Array>());
+    set(&options, "peers", &Array::new());
     set(&options, "isSecure", &false.into());
     options
 }

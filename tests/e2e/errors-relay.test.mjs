@@ -46,7 +46,7 @@ test('no-relay: what listens at the URL closes without a word', async (t) => {
 
 test('no-relay: none is named', async (t) => {
   const person = await visit(t, { relays: [] });
-  assert.deepEqual(await nextError(person), about({ code: 'no-relay', text: `no relay is named. ${START_A_RELAY}` }));
+  assert.deepEqual(await nextError(person), about({ code: 'no-relay', text: `no relay and no drive peer is named. ${START_A_RELAY}` }));
 });
 
 test('not-a-relay: a web server', async (t) => {

@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chooseDrive } from '../../pkg/dist/drive.js';
 import { isSecurePage } from '../../pkg/dist/page.js';
-import { chooseRelays } from '../../pkg/dist/relays.js';
+import { fillIn } from '../../pkg/dist/options.js';
+import { choosePeers, chooseRelays } from '../../pkg/dist/relays.js';
 
 function page({ address = 'https://example.org/app/page.html', origin = 'https://example.org', base = address, ...tags } = {}) {
   return { address, origin, base, meta: (name) => tags[name] ?? [] };
@@ -49,6 +50,16 @@ test('a_sandboxed_frame_asks_the_server_of_its_page', () => {
 test('a_page_from_no_server_has_no_relay_of_its_own', () => {
   assert.deepEqual(chooseRelays(undefined, page({ origin: 'null', address: 'file:///page.html' })), []);
   assert.deepEqual(chooseRelays(undefined, page({ origin: 'null', address: 'hyper://aa/' })), []);
+});
+
+test('a_page_that_names_drive_peers_asks_no_relay_that_it_does_not_name', () => {
+  const named = page({ 'peersockets-peer': ['wss://a/drive, /drive', 'wss://b/drive'] });
+  assert.deepEqual(choosePeers(undefined, named), ['wss://a/drive', 'wss://example.org/drive', 'wss://b/drive']);
+  assert.deepEqual(choosePeers('wss://x/', named), ['wss://x/']);
+  assert.deepEqual(choosePeers(undefined, page()), []);
+  assert.deepEqual(fillIn({}, named).relays, []);
+  assert.deepEqual(fillIn({ peers: [] }, named).relays, ['wss://example.org/relay']);
+  assert.deepEqual(fillIn({ peers: 'wss://x/', relays: 'wss://y/' }, page()).relays, ['wss://y/']);
 });
 
 test('http_becomes_ws_and_relative_urls_become_absolute', () => {

@@ -14,7 +14,7 @@ const read = (path) => readFile(new URL(path, root), 'utf8');
 const words = (text) => text.replace(/\s*\n\s*\*?\s*/g, ' ');
 
 const limits = readLimits(await read('core/src/limits.rs'));
-const { MESSAGE, TOPIC_NAME, TOPICS, EARLY_MESSAGES, EARLY_BYTES, SEND_QUEUE, SEND_QUEUE_MESSAGES, LAST_WORDS, RELAYS } = limits;
+const { MESSAGE, TOPIC_NAME, TOPICS, EARLY_MESSAGES, EARLY_BYTES, SEND_QUEUE, SEND_QUEUE_MESSAGES, LAST_WORDS, RELAYS, DRIVE_PEERS } = limits;
 
 test('every_code_that_rust_sends_has_a_remedy', async () => {
   const codes = await readCodes();
@@ -25,8 +25,10 @@ test('every_code_that_rust_sends_has_a_remedy', async () => {
 
 test('the_types_have_every_state_that_rust_names', async () => {
   const types = words(await read('pkg/dist/stats.d.ts'));
-  const relay = unionOf(/interface RelayStats .*? state: ([^;]+);/.exec(types)[1]);
-  assert.deepEqual(relay, namesIn(await read('core/src/swarm/relay.rs')));
+  for (const place of ['RelayStats', 'DrivePeerStats']) {
+    const states = unionOf(new RegExp(`interface ${place} .*? state: ([^;]+);`).exec(types)[1]);
+    assert.deepEqual(states, namesIn(await read('core/src/swarm/endpoint.rs')), place);
+  }
   const own = unionOf(/type State = ([^;]+);/.exec(types)[1]);
   assert.deepEqual(namesIn(await read('core/src/swarm/output.rs')).filter((state) => !own.includes(state)), []);
 });
@@ -60,6 +62,7 @@ test('the_types_and_remedies_state_the_limits_of_rust', async () => {
   const claims = {
     'errors.js': [
       `${number(MESSAGE)} bytes is the most`, `${TOPIC_NAME} bytes of UTF-8 is the most`, `${TOPICS} can be joined at once`, `at most ${RELAYS} relays`,
+      `at most ${DRIVE_PEERS} drive peers`,
     ],
     'events.d.ts': [`0 to ${number(MESSAGE)} of them`, `over ${number(MESSAGE)} characters`],
     'topic.d.ts': [
@@ -69,9 +72,9 @@ test('the_types_and_remedies_state_the_limits_of_rust', async () => {
       `${EARLY_MESSAGES} messages or ${binary(EARLY_BYTES)} in all`,
     ],
     'peer-sockets.d.ts': [
-      `over ${TOPIC_NAME} bytes of UTF-8`, `\`too-many-topics\` (over ${TOPICS})`, `${RELAYS} at most`, `as far as ${binary(LAST_WORDS)} for each peer`,
+      `over ${TOPIC_NAME} bytes of UTF-8`, `\`too-many-topics\` (over ${TOPICS})`, `${RELAYS} at most`, `${DRIVE_PEERS} at most`, `as far as ${binary(LAST_WORDS)} for each peer`,
     ],
-    'stats.d.ts': [`at most ${RELAYS}`],
+    'stats.d.ts': [`at most ${RELAYS}`, `at most ${DRIVE_PEERS}`],
     'engine.js': [`more than ${EARLY_MESSAGES} messages or ${binary(EARLY_BYTES)} were sent`],
   };
   for (const [file, statements] of Object.entries(claims)) {
@@ -89,7 +92,7 @@ test('the_readme_states_the_limits_of_rust', async () => {
     ['sent before the first relay is joined', [EARLY_MESSAGES, EARLY_BYTES]],
     ['incomplete messages, from all peers', [limits.REASSEMBLY]],
     ['devices of one drive; of them behind one address', [limits.ROOM, limits.ROOM_PER_ADDRESS]],
-    ['relays of a list', [RELAYS]],
+    ['relays of a list; drive peers', [RELAYS, DRIVE_PEERS]],
   ]) {
     const row = rows.find(([first]) => first === `| ${what}`);
     assert.ok(row, `no row of the README says how many: ${what}`);
