@@ -112,7 +112,7 @@ test('mixed-content: a secure page may not use an unencrypted relay elsewhere', 
   });
   await person.page.goto('https://example.test/package.html');
   await listen(person, { relays: ['ws://relay.test/relay'] });
-  const text = 'a secure page may not open ws://relay.test/relay. An https page may only use wss:// relays: put the relay behind TLS.';
+  const text = 'a secure page may not open ws://relay.test/relay. An https page may only use wss:// relays and peers: put the relay or peer behind TLS.';
   assert.deepEqual(await nextError(person), about({ code: 'mixed-content', url: 'ws://relay.test/relay', text }));
 });
 
