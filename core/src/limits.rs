@@ -87,3 +87,5 @@ pub const RELAY_IS_SOUND_AFTER: Duration = Duration::from_secs(30);
 pub const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Time that a relay has to answer a new socket with a welcome.
 pub const WELCOME_TIME: Duration = Duration::from_secs(10);
+/// Time that a relay has to give a sign of life after it was asked for one, and once more the same.
+pub const ANSWER_TIME: Duration = Duration::from_millis(1_500);

@@ -44,6 +44,9 @@ impl Swarm {
     fn handle_relay_frame(&mut self, now: Time, index: usize, socket: SocketId, frame: FromRelay<'_>) {
         let phase = self.relays[index].endpoint.phase;
         let is_joined = matches!(phase, Phase::Joined(..));
+        if self.relays[index].signs.hear(&frame) {
+            self.update_state();
+        }
         match frame {
             FromRelay::Welcome { member, present } if matches!(phase, Phase::Joining(..)) => {
                 self.relays[index].endpoint.join(socket, now);

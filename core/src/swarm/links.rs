@@ -268,13 +268,17 @@ impl Swarm {
         let Some(attached) = self.links.get(&id) else {
             return;
         };
+        let carrier = attached.carrier;
         if error.is_violation() && attached.link.is_proved() {
-            let url = attached.carrier.place().map(|place| self.endpoint(place).url.clone());
+            let url = carrier.place().map(|place| self.endpoint(place).url.clone());
             self.report(Report { url, peer: attached.peer, ..Report::new(Code::PeerMisbehaved, error.to_string()) });
         }
-        match self.links.get(&id).map(|attached| attached.carrier) {
-            Some(Carrier::DrivePeer(index)) => self.end_drive_peer(now, index, Some(error)),
-            _ => self.hang_up(now, id, hangup_reason(error)),
+        match carrier {
+            Carrier::DrivePeer(index) => self.end_drive_peer(now, index, Some(error)),
+            Carrier::Circuit { .. } | Carrier::Host => self.hang_up(now, id, hangup_reason(error)),
+        }
+        if error == LinkError::Silent {
+            self.ask_about(now, carrier);
         }
     }
 

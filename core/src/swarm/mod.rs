@@ -11,6 +11,7 @@ mod endpoint;
 mod handles;
 mod hosting;
 mod links;
+mod network;
 mod output;
 mod relay;
 mod sockets;
@@ -88,6 +89,8 @@ pub struct Swarm {
     state: State,
     /// Whether the first relay has been joined and everyone who was there has been met: an unknown peer is nobody from now on.
     is_settled: bool,
+    /// Whether the owner says that there is no network.
+    is_network_gone: bool,
     last_socket: u32,
     last_link: u32,
 }
@@ -160,6 +163,7 @@ impl Swarm {
             ready: VecDeque::new(),
             state: State::Connecting,
             is_settled: false,
+            is_network_gone: false,
             last_socket: 0,
             last_link: 0,
         };
@@ -236,14 +240,6 @@ impl Swarm {
         self.links.get(link)?.link.bound(length).map(|bound| bound.to_string())
     }
 
-    /// Tries every relay and drive peer at once that is waiting for its time: the network or the user is back.
-    pub fn retry(&mut self, now: Time) {
-        for place in self.places() {
-            self.endpoint_mut(place).retry(now);
-        }
-        self.handle_timeout(now);
-    }
-
     /// Says goodbye to every peer and closes the sockets. [`resume`](Swarm::resume) comes back as the same device.
     pub fn goodbye(&mut self) {
         let links: Vec<LinkId> = self.links.iter().map(|(id, _)| *id).collect();
@@ -266,6 +262,7 @@ impl Swarm {
         if self.state == State::Closed {
             return;
         }
+        self.is_network_gone = false;
         for place in self.places() {
             self.endpoint_mut(place).resume(now);
         }
@@ -416,9 +413,9 @@ impl Swarm {
         if self.state == State::Closed {
             return;
         }
-        let is_joined = self.endpoints().any(|endpoint| endpoint.joined_socket().is_some());
+        let is_reached = self.places().into_iter().any(|place| self.is_reached(place));
         let is_first = self.state == State::Connecting && self.endpoints().any(|endpoint| !endpoint.has_been_tried);
-        match (is_joined, is_first) {
+        match (is_reached, is_first) {
             (true, _) => self.set_state(State::Ready),
             (false, true) => {}
             (false, false) => self.set_state(State::Offline),
@@ -466,7 +463,7 @@ impl Swarm {
 
     fn next_timeout(&self) -> Option<Time> {
         let endpoints = self.endpoints().filter_map(Endpoint::next_timeout);
-        let redials = self.relays.iter().filter_map(Relay::next_redial);
+        let redials = self.relays.iter().filter_map(Relay::next_timeout);
         let links = self.links.values().map(|attached| attached.link.next_timeout());
         endpoints.chain(redials).chain(links).min()
     }

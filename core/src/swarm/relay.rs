@@ -2,6 +2,7 @@
 
 use super::LinkId;
 use super::endpoint::{Endpoint, backoff};
+use super::network::SignsOfLife;
 use crate::limits;
 use crate::random::Random;
 use crate::rendezvous::{Circuit, Line, Member};
@@ -13,6 +14,8 @@ use crate::time::Time;
 pub struct Relay {
     /// Where it is and how far we are with it.
     pub endpoint: Endpoint,
+    /// Whether it still is there.
+    pub signs: SignsOfLife,
     circuits: Table<Member, (Circuit, LinkId)>,
     redials: Table<Member, Redial>,
     last_circuit: Circuit,
@@ -27,7 +30,13 @@ struct Redial {
 impl Relay {
     /// A relay without circuits.
     pub fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, circuits: Table::default(), redials: Table::default(), last_circuit: 0 }
+        Self {
+            endpoint,
+            signs: SignsOfLife::default(),
+            circuits: Table::default(),
+            redials: Table::default(),
+            last_circuit: 0,
+        }
     }
 
     /// The next line to dial a member on.
@@ -97,13 +106,14 @@ impl Relay {
         due
     }
 
-    /// When a member is to be dialled again.
-    pub fn next_redial(&self) -> Option<Time> {
-        self.redials.values().filter_map(|redial| redial.at).min()
+    /// When a member is to be dialled again, or a sign of life is overdue.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.redials.values().filter_map(|redial| redial.at).chain(self.signs.next_timeout()).min()
     }
 
     /// Its socket is over: forgets every circuit, and gives their links.
     pub fn take_links(&mut self) -> Vec<LinkId> {
+        self.signs = SignsOfLife::default();
         self.redials.clear();
         self.last_circuit = 0;
         std::mem::take(&mut self.circuits).into_values().map(|(_, link)| link).collect()

@@ -105,6 +105,7 @@ impl Swarm {
     }
 
     pub(super) fn handle_socket_timeouts(&mut self, now: Time) {
+        self.replace_mute_relays(now);
         for place in self.places() {
             match self.endpoint(place).phase {
                 Phase::Waiting(at) if at <= now => self.open_socket(now, place),
@@ -139,7 +140,10 @@ impl Swarm {
             Place::DrivePeer(index) => &mut drive_peers[index].endpoint,
         };
         endpoint.fail(now, random);
-        if let Some((code, text)) = problem.filter(|(code, _)| endpoint.reported != Some(*code)) {
+        // That there is no network is a state, not an error.
+        let is_gone = self.is_network_gone;
+        let is_news = |code| endpoint.reported != Some(code) && !(is_gone && code == place.unreachable());
+        if let Some((code, text)) = problem.filter(|(code, _)| is_news(*code)) {
             endpoint.reported = Some(code);
             let url = Some(endpoint.url.clone());
             self.report(Report { url, ..Report::new(code, text) });

@@ -6,7 +6,7 @@
 // Each test program uses a part of it.
 #![allow(dead_code)]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use peersockets_core::drive::DriveKey;
 use peersockets_core::limits;
@@ -52,6 +52,11 @@ pub struct Device {
     pub on_event: fn(&mut Swarm, &Event),
     /// Whether its network takes nothing: what it writes stays in its sockets' buffers, which only fill.
     pub is_stuck: bool,
+    /// Whether it has no network: what it and relays send each other waits, and no socket opens.
+    is_cut_off: bool,
+    held: Vec<Delivery>,
+    /// Sockets that carry nothing any more without being closed, as after a change of networks.
+    dead: BTreeSet<SocketId>,
     sockets: BTreeMap<SocketId, usize>,
     /// What it opened and did not close, by relay: it must close each, also one that is over already.
     unclosed: BTreeMap<usize, SocketId>,
@@ -116,6 +121,9 @@ impl World {
             events: Vec::new(),
             on_event: |_, _| {},
             is_stuck: false,
+            is_cut_off: false,
+            held: Vec::new(),
+            dead: BTreeSet::new(),
             sockets: BTreeMap::new(),
             unclosed: BTreeMap::new(),
         });
@@ -128,6 +136,14 @@ impl World {
             self.drain(device);
         }
         while let Some(delivery) = self.in_flight.pop_front() {
+            let (device, socket) = delivery.way();
+            if self.devices[device].dead.contains(&socket) {
+                continue;
+            }
+            if self.devices[device].is_cut_off {
+                self.devices[device].held.push(delivery);
+                continue;
+            }
             match delivery {
                 Delivery::ToRelay { device, socket, message } => self.relay_message(device, socket, &message),
                 Delivery::ToDevice { device, socket, message } => {
@@ -179,6 +195,28 @@ impl World {
             self.devices[device].swarm.handle_socket_closed(self.now, socket);
         }
         self.settle();
+    }
+
+    /// Takes a device's network away, and tells it so.
+    pub fn go_offline(&mut self, device: usize) {
+        self.devices[device].is_cut_off = true;
+        self.devices[device].swarm.handle_offline(self.now);
+        self.settle();
+    }
+
+    /// Gives a device its network back, and tells it so. What waited arrives.
+    pub fn go_online(&mut self, device: usize) {
+        self.devices[device].is_cut_off = false;
+        self.devices[device].swarm.handle_online(self.now);
+        let held = std::mem::take(&mut self.devices[device].held);
+        self.in_flight.extend(held);
+        self.settle();
+    }
+
+    /// Lets a device's sockets die without a word to either end.
+    pub fn kill_sockets(&mut self, device: usize) {
+        let Device { dead, sockets, .. } = &mut self.devices[device];
+        dead.extend(sockets.keys().copied());
     }
 
     /// Lets a relay that lagged hand over what it held back.
@@ -250,7 +288,9 @@ impl World {
                     while let Some(position) =
                         self.in_flight.iter().position(|delivery| delivery.is_from(index, socket))
                     {
-                        if let Some(Delivery::ToRelay { message, .. }) = self.in_flight.remove(position) {
+                        if let Some(Delivery::ToRelay { message, .. }) = self.in_flight.remove(position)
+                            && self.devices[index].carries(socket)
+                        {
                             self.relay_message(index, socket, &message);
                         }
                     }
@@ -272,12 +312,12 @@ impl World {
         self.relays[relay].attempts.push((device, self.now));
         let older = self.devices[device].unclosed.insert(relay, socket);
         assert_eq!(older, None, "a socket is closed before the next one to that relay is opened");
-        let swarm = &mut self.devices[device].swarm;
-        if self.relays[relay].is_up {
+        if self.relays[relay].is_up && !self.devices[device].is_cut_off {
             self.devices[device].sockets.insert(socket, relay);
             self.devices[device].swarm.handle_socket_opened(self.now, socket);
         } else {
-            swarm.handle_socket_failed(self.now, socket, self.relays[relay].failure);
+            let failure = self.relays[relay].failure;
+            self.devices[device].swarm.handle_socket_failed(self.now, socket, failure);
         }
     }
 
@@ -285,6 +325,9 @@ impl World {
         let Some(relay) = self.devices[device].sockets.remove(&socket) else {
             return;
         };
+        if !self.devices[device].carries(socket) {
+            return;
+        }
         let members = &mut self.relays[relay].members;
         let member = members.iter().find(|(_, at)| **at == (device, socket)).map(|(member, _)| *member);
         if let Some(member) = member {
@@ -357,7 +400,19 @@ impl World {
     }
 }
 
+impl Device {
+    fn carries(&self, socket: SocketId) -> bool {
+        !self.is_cut_off && !self.dead.contains(&socket)
+    }
+}
+
 impl Delivery {
+    /// Whose it is, and over which socket it goes.
+    fn way(&self) -> (usize, SocketId) {
+        let (Delivery::ToRelay { device, socket, .. } | Delivery::ToDevice { device, socket, .. }) = self;
+        (*device, *socket)
+    }
+
     fn is_from(&self, from: usize, over: SocketId) -> bool {
         matches!(self, Delivery::ToRelay { device, socket, .. } if *device == from && *socket == over)
     }
