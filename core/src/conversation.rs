@@ -139,10 +139,13 @@ impl Conversation {
         }
     }
 
-    /// The secret stream is there: both channels may be opened. Our own device is refused.
+    /// The secret stream is there: both channels may be opened. Our own device is refused, and a second handshake.
     pub fn begin(&mut self, session: Session) -> Result<(), LinkError> {
         if session.remote == self.own_key {
             return Err(LinkError::OwnDevice);
+        }
+        if self.session.is_some() {
+            return Err(LinkError::Handshake);
         }
         self.session = Some(session);
         Ok(())
@@ -235,21 +238,23 @@ impl Conversation {
         self.sends_keepalives = true;
     }
 
-    /// Takes what was heard. Events are appended to `events` in order; an error ends the link.
+    /// Takes what was heard. Events are appended to `events` in order; an error ends the link. Nothing is heard before the secret
+    /// stream is there.
     pub fn hear(
         &mut self,
         heard: Heard<'_>,
         is_joined: &dyn Fn(&str) -> bool,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
+        let session = self.session.ok_or(LinkError::Handshake)?;
         match heard {
-            Heard::Opened(handshake) => self.handle_opened(handshake, events),
-            Heard::Closed => self.handle_closed(events),
+            Heard::Opened(handshake) => self.handle_opened(handshake, &session, events),
+            Heard::Closed => self.handle_closed(&session, events),
             Heard::Message(kind, payload) if self.state == State::Peersockets => {
                 self.handle_message(kind, payload, is_joined, events)
             }
             Heard::DriveOpened => {
-                self.handle_drive_opened(events);
+                self.handle_drive_opened(&session, events);
                 Ok(())
             }
             Heard::DriveClosed => self.handle_drive_closed(),
@@ -297,18 +302,22 @@ impl Conversation {
         }
     }
 
-    fn handle_opened(&mut self, handshake: &[u8], events: &mut Vec<LinkEvent>) -> Result<(), LinkError> {
-        let session = self.session.as_ref().ok_or(LinkError::Handshake)?;
+    fn handle_opened(
+        &mut self,
+        handshake: &[u8],
+        session: &Session,
+        events: &mut Vec<LinkEvent>,
+    ) -> Result<(), LinkError> {
         peersockets::verify_open(handshake, &self.drive, session.role.other(), &session.handshake_hash)?;
         if !self.is_proved() {
-            self.prove(State::Peersockets, events);
+            self.prove(State::Peersockets, session, events);
         }
         Ok(())
     }
 
-    fn handle_closed(&mut self, events: &mut Vec<LinkEvent>) -> Result<(), LinkError> {
+    fn handle_closed(&mut self, session: &Session, events: &mut Vec<LinkEvent>) -> Result<(), LinkError> {
         match self.state {
-            State::Asking { drive: DriveChannel::Open } => self.prove(State::Extensions, events),
+            State::Asking { drive: DriveChannel::Open } => self.prove(State::Extensions, session, events),
             State::Asking { drive: DriveChannel::Unanswered } => self.state = State::AskingForDrive,
             State::Asking { drive: DriveChannel::Closed } | State::Peersockets => return Err(LinkError::ChannelClosed),
             State::AskingForDrive | State::Extensions => {}
@@ -316,11 +325,12 @@ impl Conversation {
         Ok(())
     }
 
-    fn handle_drive_opened(&mut self, events: &mut Vec<LinkEvent>) {
+    /// Where `hypercore/alpha` was not to be opened, it proves nothing: on a circuit it comes behind the proof.
+    fn handle_drive_opened(&mut self, session: &Session, events: &mut Vec<LinkEvent>) {
         match self.state {
-            State::Asking { .. } => self.state = State::Asking { drive: DriveChannel::Open },
-            State::AskingForDrive => self.prove(State::Extensions, events),
-            State::Peersockets | State::Extensions => {}
+            State::Asking { .. } if self.has_drive_channel => self.state = State::Asking { drive: DriveChannel::Open },
+            State::AskingForDrive => self.prove(State::Extensions, session, events),
+            State::Asking { .. } | State::Peersockets | State::Extensions => {}
         }
     }
 
@@ -363,11 +373,9 @@ impl Conversation {
         events.push(LinkEvent::Message { topic, bytes: bytes.to_vec() });
     }
 
-    fn prove(&mut self, state: State, events: &mut Vec<LinkEvent>) {
+    fn prove(&mut self, state: State, session: &Session, events: &mut Vec<LinkEvent>) {
         self.state = state;
-        if let Some(session) = &self.session {
-            events.push(LinkEvent::Proved(session.remote));
-        }
+        events.push(LinkEvent::Proved(session.remote));
     }
 
     fn say(&mut self, kind: u64) {
