@@ -31,6 +31,7 @@ function lints() {
     ...(existsSync(fuzzDirectory) ? [lint('rustfmt-fuzz', 'cargo', ['fmt', '--check'], { cwd: fuzzDirectory })] : []),
     lint('clippy', 'cargo', ['clippy', '--workspace', '--all-targets', ...denyWarnings]),
     lint('clippy-wasm', 'cargo', ['clippy', ...forWasm, '--all-targets', ...denyWarnings], { env: wasmEnvironment() }),
+    lint('clippy-host', 'cargo', ['clippy', ...forWasm, '--features', 'host', ...denyWarnings], { env: wasmEnvironment() }),
     lint('clippy-unsealed', 'cargo', ['clippy', '--package', 'peersockets-core', '--features', 'unsealed', '--all-targets', ...denyWarnings]),
     ...(existsSync(fuzzDirectory) ? [lint('clippy-fuzz', 'cargo', ['clippy', '--locked', '--all-targets', ...denyWarnings], { cwd: fuzzDirectory })] : []),
     lint('rustdoc', 'cargo', ['doc', '--workspace', '--no-deps'], { env: documentation }),

@@ -197,7 +197,7 @@ proptest! {
             if outcome.is_err() {
                 break;
             }
-            while let Some(said) = conversation.next_urgent().or_else(|| conversation.next()) {
+            while let Some(said) = conversation.next_urgent().or_else(|| conversation.next_said()) {
                 told.check_said(&said, has_drive_channel);
             }
             prop_assert!(!conversation.has_something_to_say());
