@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 use ipnet::IpNet;
@@ -21,11 +21,11 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787", value_parser = listen_address)]
     pub listen: SocketAddr,
 
-    /// Directory served at `/` [default: ./www if it exists]
+    /// Directory served at `/` [default: none]
     #[arg(long, value_name = "DIR")]
     pub www: Option<PathBuf>,
 
-    /// Directory served at `/pkg/` [default: ./pkg if it exists]
+    /// Directory served at `/pkg/`, to pages of any origin [default: none]
     #[arg(long, value_name = "DIR")]
     pub pkg: Option<PathBuf>,
 
@@ -40,22 +40,6 @@ pub struct Options {
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,
-}
-
-impl Options {
-    /// The directory for `/`: what was given, or `./www` if it exists.
-    pub fn www_directory(&self) -> Option<PathBuf> {
-        given_or_present(&self.www, "www")
-    }
-
-    /// The directory for `/pkg/`: what was given, or `./pkg` if it exists.
-    pub fn pkg_directory(&self) -> Option<PathBuf> {
-        given_or_present(&self.pkg, "pkg")
-    }
-}
-
-fn given_or_present(given: &Option<PathBuf>, default: &str) -> Option<PathBuf> {
-    given.clone().or_else(|| Path::new(default).is_dir().then(|| default.into()))
 }
 
 /// An IP address and a port. `localhost` is the one name that needs no question to the network.

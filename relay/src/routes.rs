@@ -68,7 +68,10 @@ type NotFound = (StatusCode, &'static str);
 
 const NOT_IN_PAGE: NotFound = (StatusCode::NOT_FOUND, "There is no such file in the directory of the page.\n");
 const NOT_IN_PACKAGE: NotFound = (StatusCode::NOT_FOUND, "There is no such file in the package: see --pkg.\n");
-const NO_PAGE: NotFound = (StatusCode::NOT_FOUND, "There is no page here: start the relay with --www DIR.\n");
+const NO_PAGE: NotFound = (
+    StatusCode::NOT_FOUND,
+    "The relay runs, at /relay. There is no page here: to serve one, start the relay with --www DIR.\n",
+);
 const NO_PACKAGE: NotFound = (StatusCode::NOT_FOUND, "There is no package here: start the relay with --pkg DIR.\n");
 const HIDDEN: NotFound = (StatusCode::NOT_FOUND, "Files whose names begin with a dot are not served.\n");
 

@@ -88,7 +88,7 @@ impl Server {
         let metrics = Arc::new(Metrics::default());
         let rooms = LocalRooms::new(options.limits.clone(), metrics.clone());
         let relay = Relay::new(options.limits.clone(), options.trusted_proxy.clone(), rooms, metrics);
-        let router = routes(relay.clone(), options.www_directory(), options.pkg_directory());
+        let router = routes(relay.clone(), options.www.clone(), options.pkg.clone());
         Ok(Self { listener, relay, router })
     }
 

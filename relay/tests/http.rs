@@ -212,17 +212,21 @@ async fn the_head_of_a_request_may_be_16_kib_long() {
 }
 
 #[tokio::test]
-async fn directories_beside_the_working_directory_are_served_by_default() {
+async fn no_directory_is_served_that_was_not_named() {
     let place = Directory::new("place");
-    fs::create_dir(place.0.join("www")).expect("a directory");
-    fs::create_dir(place.0.join("pkg")).expect("a directory");
-    fs::write(place.0.join("www/index.html"), "the demo").expect("a file");
-    fs::write(place.0.join("pkg/index.js"), "the package").expect("a file");
+    fs::write(place.0.join("index.html"), "not for everyone").expect("a file");
+    for directory in ["www", "pkg"] {
+        fs::create_dir(place.0.join(directory)).expect("a directory");
+        fs::write(place.0.join(directory).join("index.html"), "not for everyone").expect("a file");
+    }
     let mut command = common::command(&[]);
     command.current_dir(place.path());
     let relay = Relay::spawn(command);
-    assert!(relay.get("/").await.ends_with("the demo"));
-    assert!(relay.get("/pkg/index.js").await.ends_with("the package"));
+    for path in ["/", "/index.html", "/www/index.html", "/pkg/", "/pkg/index.html"] {
+        let answer = relay.get(path).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
+        assert!(!answer.contains("not for everyone"), "{path}: {answer}");
+    }
 }
 
 /// A client that asks for the large file, reads the first bytes of the answer, and no more. `Err`: the status, if it gets none.
