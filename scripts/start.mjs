@@ -27,7 +27,7 @@ function readPort() {
 }
 
 function runRelay(port) {
-  const relay = spawn(relayBinary, ['--listen', `127.0.0.1:${port}`, '--www', 'www', '--pkg', 'pkg'], { cwd: root, stdio: 'inherit' });
+  const relay = spawn(relayBinary, ['--port', port, '--www', 'www', '--pkg', 'pkg'], { cwd: root, stdio: 'inherit' });
   // On a terminal the relay gets Ctrl-C too; this process only has to outlive it.
   process.on('SIGINT', () => relay.kill('SIGINT'));
   process.on('SIGTERM', () => relay.kill('SIGTERM'));

@@ -3,6 +3,7 @@
 //! The program `peersockets-relay`.
 
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -38,7 +39,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let server = Server::bind(options).await?;
     let address = server.address()?;
     // Whoever started us may not care to listen.
-    let _ = writeln!(io::stdout(), "listening on http://{address}").and_then(|()| io::stdout().flush());
+    let _ = write!(io::stdout(), "{}", greeting(address)).and_then(|()| io::stdout().flush());
     if address.ip().is_unspecified() {
         let port = address.port();
         info!("other devices open http://ADDRESS:{port}, where ADDRESS is one that this machine has in their network");
@@ -52,6 +53,16 @@ async fn run(options: &Options) -> Result<(), Failure> {
         })
         .await;
     Ok(())
+}
+
+/// The address, and what a page says that does not come from it.
+fn greeting(address: SocketAddr) -> String {
+    let port = address.port();
+    let host = if address.ip().is_unspecified() { format!("ADDRESS:{port}") } else { address.to_string() };
+    format!(
+        "listening on http://{address}\n\
+         pages of other servers name it: <meta name=\"peersockets-relay\" content=\"ws://{host}/relay\">\n"
+    )
 }
 
 /// Logs our own events only: those of the libraries may hold what clients sent.

@@ -21,6 +21,10 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787", value_parser = listen_address)]
     pub listen: SocketAddr,
 
+    /// Port to listen on, instead of the one in --listen.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+
     /// Directory served at `/` [default: none]
     #[arg(long, value_name = "DIR")]
     pub www: Option<PathBuf>,
@@ -40,6 +44,13 @@ pub struct Options {
     /// The limits.
     #[command(flatten)]
     pub limits: Limits,
+}
+
+impl Options {
+    /// Where to listen.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.listen.ip(), self.port.unwrap_or(self.listen.port()))
+    }
 }
 
 /// An IP address and a port. `localhost` is the one name that needs no question to the network.

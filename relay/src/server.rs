@@ -51,11 +51,7 @@ pub struct Server {
 #[non_exhaustive]
 pub enum StartError {
     /// Another program has the port.
-    #[error(
-        "cannot listen on {0}: another program listens there. Stop it, or take any free port with --listen {ip}:0 \
-         (npm start -- --port 0)",
-        ip = at_host(.0)
-    )]
+    #[error("cannot listen on {0}: another program listens there. Stop it, or take any free port with --port 0")]
     PortInUse(SocketAddr),
     /// The system does not let us listen.
     #[error("cannot listen on {address}: {error}. Give another address with --listen ADDRESS:PORT")]
@@ -80,7 +76,7 @@ impl Server {
     pub async fn bind(options: &Options) -> Result<Self, StartError> {
         check_directory("--www", &options.www)?;
         check_directory("--pkg", &options.pkg)?;
-        let address = options.listen;
+        let address = options.address();
         let listener = listen(address).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse(address),
             _ => StartError::Listen { address, error },
@@ -193,13 +189,5 @@ fn check_directory(option: &'static str, given: &Option<PathBuf>) -> Result<(), 
     match given {
         Some(path) if !path.is_dir() => Err(StartError::NoDirectory { option, path: path.clone() }),
         _ => Ok(()),
-    }
-}
-
-/// The host of an address as it is written before a port.
-fn at_host(address: &SocketAddr) -> String {
-    match address {
-        SocketAddr::V4(address) => address.ip().to_string(),
-        SocketAddr::V6(address) => format!("[{}]", address.ip()),
     }
 }

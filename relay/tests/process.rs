@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
 
 use common::{Client, Event, ROOM, Relay, command, line};
@@ -30,7 +31,7 @@ async fn a_port_in_use_is_named_with_the_remedy() {
         stderr,
         format!(
             "peersockets-relay: cannot listen on {address}: another program listens there. \
-             Stop it, or take any free port with --listen 127.0.0.1:0 (npm start -- --port 0)\n"
+             Stop it, or take any free port with --port 0\n"
         )
     );
 }
@@ -92,6 +93,36 @@ fn localhost_is_an_address_too() {
     command.args(["--listen", "localhost:0", "--log=error"]);
     let relay = Relay::spawn(command);
     assert_eq!(relay.address.ip(), std::net::Ipv4Addr::LOCALHOST);
+}
+
+#[tokio::test]
+async fn a_port_is_taken_instead_of_that_of_the_address() {
+    let other = Relay::start(&[]);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"));
+    command.args(["--listen", &other.address.to_string(), "--port", "0", "--log=error"]);
+    let relay = Relay::spawn(command);
+    assert_eq!(relay.address.ip(), other.address.ip());
+    assert_ne!(relay.address.port(), other.address.port());
+}
+
+#[test]
+fn its_first_words_are_its_address_and_what_pages_of_other_servers_write() {
+    for (listen, host) in [("127.0.0.1:0", "127.0.0.1"), ("0.0.0.0:0", "ADDRESS")] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"));
+        command.args(["--listen", listen, "--log=off"]).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("it starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines().map(|line| line.expect("a line"));
+        let first = lines.next().expect("its first line");
+        let port = first.rsplit(':').next().expect("a port");
+        assert_eq!(first, format!("listening on http://{}:{port}", listen.trim_end_matches(":0")));
+        assert_eq!(
+            lines.next().expect("its second line"),
+            format!(
+                r#"pages of other servers name it: <meta name="peersockets-relay" content="ws://{host}:{port}/relay">"#
+            )
+        );
+        child.kill().and_then(|()| child.wait()).expect("it ends");
+    }
 }
 
 #[test]
