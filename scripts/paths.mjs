@@ -8,6 +8,8 @@ export const root = fileURLToPath(new URL('..', import.meta.url));
 export const targetDirectory = join(root, 'target');
 export const logDirectory = join(targetDirectory, 'log');
 export const packageDirectory = join(root, 'pkg');
+/** The directory of the relay's npm packages. */
+export const relayPackages = join(root, 'pkg-relay');
 export const relayBinary = join(targetDirectory, 'release', 'peersockets-relay');
 
 /** What is installed once per machine and shared by every checkout. */

@@ -7,6 +7,7 @@ import { buildPackage } from './package.mjs';
 import { packageDirectory, root, targetDirectory } from './paths.mjs';
 import { runSteps } from './progress.mjs';
 import { buildRelay } from './relay.mjs';
+import { buildRelayPackages } from './relay-package.mjs';
 import { checkSize } from './size.mjs';
 import { runLibtest, runNodeTests } from './test-runners.mjs';
 import { pathWithTools } from './tools.mjs';
@@ -71,8 +72,11 @@ function testFiles(directory) {
 
 let built;
 
-/** Builds, once, all that the suites test from outside: the package, the package without encryption, and the relay. */
+/** Builds, once, all that the suites test from outside: the package, the package without encryption, the relay and its packages. */
 function build() {
-  built ??= runSteps([buildPackage(), buildPackage({ features: ['unsealed'], out: join(targetDirectory, 'pkg-unsealed') }), buildRelay]);
+  built ??= runSteps([
+    buildPackage(), buildPackage({ features: ['unsealed'], out: join(targetDirectory, 'pkg-unsealed') }),
+    buildRelay, buildRelayPackages,
+  ]);
   return built;
 }
