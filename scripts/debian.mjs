@@ -8,6 +8,7 @@ const PACKAGE_OF = {
   clang: 'clang',
   chromium: 'chromium',
   chromedriver: 'chromium-driver',
+  'firefox-esr': 'firefox-esr',
 };
 
 /**

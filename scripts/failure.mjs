@@ -32,7 +32,10 @@ const NO_NETWORK = new RegExp([
   'spurious network error', 'network is unreachable', 'enotfound', 'eai_again', 'econnrefused', 'etimedout', 'download of config.json failed',
 ].join('|'), 'i');
 
+const NO_PACKAGE = /unable to locate package|no installation candidate/i;
+
 function remedyFor(output) {
+  if (NO_PACKAGE.test(output)) return 'this system has no such package: install what it holds by hand, then run it again';
   if (NO_NETWORK.test(output)) return 'a download failed: check the network connection, then run it again';
   if (/no space left|enospc/i.test(output)) return 'the disk is full: make room, then run it again';
   return 'see the log for the reason';

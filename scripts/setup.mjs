@@ -2,14 +2,16 @@
 
 import { systemPackages } from './debian.mjs';
 import { npmPackages } from './npm.mjs';
-import { cargoDeny, wasmBindgen, wasmPack } from './tools.mjs';
+import { cargoDeny, geckodriver, wasmBindgen, wasmPack } from './tools.mjs';
 import { wasmTarget } from './wasm-target.mjs';
 
 /** For building: clang compiles the C that one dependency, ring, carries. */
 export const setupToBuild = () => [systemPackages(['clang']), wasmTarget, npmPackages, wasmBindgen];
 
 /** For building and testing. */
-export const setupToTest = () => [systemPackages(['clang', 'chromium', 'chromedriver']), wasmTarget, npmPackages, wasmBindgen, wasmPack];
+export const setupToTest = () => [
+  systemPackages(['clang', 'chromium', 'chromedriver', 'firefox-esr']), wasmTarget, npmPackages, wasmBindgen, wasmPack, geckodriver,
+];
 
 /** For building and linting. */
 export const setupToLint = () => [...setupToBuild(), cargoDeny];

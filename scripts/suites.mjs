@@ -41,9 +41,15 @@ async function runRustTests(shell) {
   return [...tests, ...examples];
 }
 
-function runWasmTests(shell) {
+/** The same tests in each browser; they are compiled once. */
+async function runWasmTests(shell) {
   const env = { ...wasmEnvironment(), PATH: pathWithTools(), WASM_BINDGEN_TEST_TIMEOUT: String(WASM_TEST_SECONDS) };
-  return runLibtest(shell, 'wasm-pack', ['test', '--headless', '--chrome', '--mode', 'no-install'], { env });
+  const results = [];
+  for (const [browser, flag] of [['Chromium', '--chrome'], ['Firefox', '--firefox']]) {
+    const ofBrowser = await runLibtest(shell, 'wasm-pack', ['test', '--headless', flag, '--mode', 'no-install'], { env });
+    results.push(...ofBrowser.map((result) => ({ ...result, name: `${browser}: ${result.name}` })));
+  }
+  return results;
 }
 
 async function checkPackage() {

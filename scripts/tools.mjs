@@ -7,11 +7,12 @@ import { cacheDirectory, root } from './paths.mjs';
 /** wasm-bindgen's program and crate must be of one version. */
 export const wasmBindgen = tool('wasm-bindgen-cli', 'wasm-bindgen', lockedVersion('wasm-bindgen'));
 export const wasmPack = tool('wasm-pack', 'wasm-pack', '0.15.1');
+export const geckodriver = tool('geckodriver', 'geckodriver', '0.37.1');
 export const cargoDeny = tool('cargo-deny', 'cargo-deny', '0.20.2');
 
 /** PATH with the tools in front. */
 export function pathWithTools() {
-  return [...[wasmBindgen, wasmPack, cargoDeny].map(({ directory }) => directory), process.env.PATH].join(delimiter);
+  return [...[wasmBindgen, wasmPack, geckodriver, cargoDeny].map(({ directory }) => directory), process.env.PATH].join(delimiter);
 }
 
 /** The step that builds a program from the crates registry. */

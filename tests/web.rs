@@ -1,4 +1,4 @@
-//! The glue in a real browser: what the TypeScript half may rely on. `wasm-pack test --headless --chrome` runs it.
+//! The glue in a real browser: what the TypeScript half may rely on. `wasm-pack test --headless --chrome` runs it, or `--firefox`.
 #![cfg(target_arch = "wasm32")]
 
 use std::cell::RefCell;
