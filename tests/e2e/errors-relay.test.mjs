@@ -6,11 +6,11 @@ import { createServer } from 'node:net';
 import { after, test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { newDrive, openPerson, startBrowser } from './support/browser.mjs';
-import { listen, nextError, open, warnings } from './support/package-page.mjs';
+import { listen, nextError, open, visitSecurely, warnings } from './support/package-page.mjs';
 import { startRecorder } from './support/recorder.mjs';
 import { frame, kind } from './support/relay-frames.mjs';
 import { startRelay } from './support/relay.mjs';
-import { fileAt, startWebServer } from './support/web-server.mjs';
+import { startWebServer } from './support/web-server.mjs';
 
 /** What Chromium itself says of sockets and requests that fail; no page can silence that. */
 const CHROMIUM = [/^WebSocket connection to '/, /^Failed to load resource: /, /^Access to fetch at .* has been blocked by CORS policy/];
@@ -106,11 +106,7 @@ test('bad-relay-url: a fourth relay', async (t) => {
 test('mixed-content: a secure page may not use an unencrypted relay elsewhere', async (t) => {
   const person = await openPerson(t, browser);
   person.expect(...CHROMIUM, /^Mixed Content: /);
-  await person.page.route('https://example.test/**', async (route) => {
-    const { status, type, body } = await fileAt(new URL(route.request().url()).pathname);
-    await route.fulfill({ status, contentType: type, body });
-  });
-  await person.page.goto('https://example.test/package.html');
+  await visitSecurely(person);
   await listen(person, { relays: ['ws://relay.test/relay'] });
   const text = 'a secure page may not open ws://relay.test/relay. An https page may only use wss:// relays and peers: put the relay or peer behind TLS.';
   assert.deepEqual(await nextError(person), about({ code: 'mixed-content', url: 'ws://relay.test/relay', text }));

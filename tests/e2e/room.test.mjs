@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { meet, newDrive, openPerson, personUrl, startBrowser } from './support/browser.mjs';
+import { meet, newDrive, nextDigest, openPerson, peersSeen, personUrl, sendRandom, startBrowser } from './support/browser.mjs';
 import { startRelay } from './support/relay.mjs';
 
 const relay = await startRelay();
@@ -25,20 +25,8 @@ for (const size of [0, 1, 65_536, 1_048_576, 8_388_607]) {
   test(`a message of ${size.toLocaleString('en')} bytes arrives intact at both others`, async (t) => {
     const [sender, ...receivers] = await meet(t, { browser, relay }, 3);
     for (const receiver of receivers) await receiver.evaluate(() => { window.messages = new Arrivals(beaker.peersockets.join('large'), 'message') });
-    const sent = await sender.evaluate(async (size) => {
-      const message = new Uint8Array(size);
-      for (let start = 0; start < size; start += 65_536) crypto.getRandomValues(message.subarray(start, start + 65_536));
-      const large = beaker.peersockets.join('large');
-      for (const peerId of peerEvents.peers) large.send(peerId, message);
-      return [size, await digest(message)];
-    }, size);
-    for (const receiver of receivers) {
-      const received = await receiver.evaluate(async () => {
-        const { message } = await messages.next();
-        return [message.byteLength, await digest(message)];
-      });
-      assert.deepEqual(received, sent);
-    }
+    const sent = await sendRandom(sender, 'large', size);
+    for (const receiver of receivers) assert.deepEqual(await nextDigest(receiver), sent);
   });
 }
 
@@ -97,8 +85,4 @@ async function exchangeGreetings(people) {
     });
   }
   for (const person of people) await person.evaluate((others) => greetings.take(others), people.length - 1);
-}
-
-function peersSeen(person) {
-  return person.evaluate(() => ({ joined: joins.all.map(({ peerId }) => peerId), left: leaves.all.map(({ peerId }) => peerId) }));
 }

@@ -33,10 +33,10 @@ export function personUrl(relay, { drive, relays = [] }) {
   return url.href;
 }
 
-/** People on a drive of their own, each of whom sees all others. */
-export async function meet(t, { browser, relay }, count = 2) {
+/** People on a drive of their own, each of whom sees all others; `browsers` where each has another one. */
+export async function meet(t, { browser, relay, browsers }, count = 2) {
   const url = personUrl(relay, { drive: newDrive() });
-  const people = await Promise.all(Array.from({ length: count }, () => openPerson(t, browser, url)));
+  const people = await Promise.all(Array.from({ length: count }, (_, index) => openPerson(t, browsers?.[index] ?? browser, url)));
   await Promise.all(people.map((person) => person.evaluate((others) => joins.take(others), count - 1)));
   return people;
 }
@@ -54,6 +54,30 @@ export async function converse(t, stage) {
     });
   }
   return people;
+}
+
+/** Sends as many random bytes to all others on a topic; gives size and SHA-256. */
+export function sendRandom(person, topicName, size) {
+  return person.evaluate(async ({ topicName, size }) => {
+    const message = new Uint8Array(size);
+    for (let start = 0; start < size; start += 65_536) crypto.getRandomValues(message.subarray(start, start + 65_536));
+    const topic = beaker.peersockets.join(topicName);
+    for (const peerId of peerEvents.peers) topic.send(peerId, message);
+    return [size, await digest(message)];
+  }, { topicName, size });
+}
+
+/** Size and SHA-256 of the next message in `window.messages`. */
+export function nextDigest(person) {
+  return person.evaluate(async () => {
+    const { message } = await messages.next();
+    return [message.byteLength, await digest(message)];
+  });
+}
+
+/** Whom somebody saw join and leave, by id. */
+export function peersSeen(person) {
+  return person.evaluate(() => ({ joined: joins.all.map(({ peerId }) => peerId), left: leaves.all.map(({ peerId }) => peerId) }));
 }
 
 /** The text of the next message in `window.messages`. */

@@ -1,5 +1,16 @@
 // What people do in pages/package.html, which has the package and does nothing with it.
 
+import { fileAt } from './web-server.mjs';
+
+/** Opens the page as if a server on the Internet had it, over TLS. */
+export async function visitSecurely({ page }) {
+  await page.route('https://example.test/**', async (route) => {
+    const { status, type, body } = await fileAt(new URL(route.request().url()).pathname);
+    await route.fulfill({ status, contentType: type, body });
+  });
+  await page.goto('https://example.test/package.html');
+}
+
 /** Opens a drive and joins a topic in a page that has the package. */
 export async function open(person, { url }, relay, topic) {
   await person.evaluate(({ url, relayUrl, topicName }) => {
