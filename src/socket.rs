@@ -5,13 +5,12 @@ use std::rc::{Rc, Weak};
 
 use futures::future::join;
 use gloo_events::EventListener;
-use js_sys::{ArrayBuffer, Promise, Uint8Array};
+use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
 use peersockets_core::swarm::{SocketFailure, SocketId};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
-    AbortSignal, BinaryType, DomException, Event, MessageEvent, Request, RequestCache, RequestInit, RequestMode,
-    Response, WebSocket,
+    AbortSignal, BinaryType, Event, MessageEvent, Request, RequestCache, RequestInit, RequestMode, Response, WebSocket,
 };
 
 use crate::bridge::Bridge;
@@ -50,6 +49,10 @@ impl Socket {
             None => WebSocket::new(url),
         };
         let socket = socket.map_err(refusal)?;
+        // Chromium's way to say it: no event of closing follows.
+        if socket.ready_state() == WebSocket::CLOSED {
+            return Err(SocketFailure::BlockedByPolicy);
+        }
         socket.set_binary_type(BinaryType::Arraybuffer);
 
         let was_opened = Rc::new(Cell::new(false));
@@ -114,8 +117,11 @@ fn listen(
 
 /// Why the constructor threw.
 fn refusal(error: JsValue) -> SocketFailure {
-    match error.dyn_ref::<DomException>().map(DomException::name).as_deref() {
+    let name = Reflect::get(&error, &"name".into()).ok().and_then(|name| name.as_string());
+    match name.as_deref() {
         Some("SecurityError") => SocketFailure::MixedContent,
+        // Firefox's way to say it.
+        Some("NS_ERROR_CONTENT_BLOCKED") => SocketFailure::BlockedByPolicy,
         _ => SocketFailure::BadUrl,
     }
 }

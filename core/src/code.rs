@@ -10,6 +10,8 @@ pub enum Code {
     BadRelayUrl,
     /// A secure page may not open the URL.
     MixedContent,
+    /// The page's Content-Security-Policy forbids the URL.
+    SocketBlockedByCsp,
     /// The text names no drive peer, or one too many.
     BadPeerUrl,
     /// No drive peer answers.
@@ -78,6 +80,7 @@ impl Code {
             Self::BadDrive => "bad-drive",
             Self::BadRelayUrl => "bad-relay-url",
             Self::MixedContent => "mixed-content",
+            Self::SocketBlockedByCsp => "socket-blocked-by-csp",
             Self::BadPeerUrl => "bad-peer-url",
             Self::NoPeer => "no-peer",
             Self::NotAPeer => "not-a-peer",

@@ -90,9 +90,11 @@ fn a_stranger_is_not_dialled_again() {
 
 #[test]
 fn a_relay_that_cannot_be_used_is_tried_once() {
-    for (failure, code) in
-        [(SocketFailure::MixedContent, Code::MixedContent), (SocketFailure::BadUrl, Code::BadRelayUrl)]
-    {
+    for (failure, code) in [
+        (SocketFailure::MixedContent, Code::MixedContent),
+        (SocketFailure::BlockedByPolicy, Code::SocketBlockedByCsp),
+        (SocketFailure::BadUrl, Code::BadRelayUrl),
+    ] {
         let mut world = World::new(1);
         world.relays[0].is_up = false;
         world.relays[0].failure = failure;

@@ -19,6 +19,7 @@ const REMEDIES = {
   'peer-misbehaved': 'Nothing here needs to be done: its connection was closed. Its user should update its software.',
   // The relay
   'mixed-content': 'An https page may only use wss:// relays and peers: put the relay or peer behind TLS.',
+  'socket-blocked-by-csp': "Add the URL to connect-src in the page's Content-Security-Policy; ws: and wss: there allow all.",
   'no-relay': 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">. It is tried again by itself.',
   'not-a-relay': 'Check the URL: something answers there, but it is no peersockets-relay.',
   'room-full': 'Too many devices have this drive open on that relay. It is tried again by itself; another relay has another room.',

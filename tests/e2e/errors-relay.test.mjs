@@ -112,6 +112,16 @@ test('mixed-content: a secure page may not use an unencrypted relay elsewhere', 
   assert.deepEqual(await nextError(person), about({ code: 'mixed-content', url: 'ws://relay.test/relay', text }));
 });
 
+test('socket-blocked-by-csp: the policy and its remedy are named at once', async (t) => {
+  const server = await startWebServer({ headers: { 'content-security-policy': "script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'" } });
+  const person = await openPerson(t, browser, `${server.url}/package.html`);
+  person.expect(...CHROMIUM, /Content Security Policy/);
+  await listen(person, { relays: [relay.relayUrl] });
+  const url = relay.relayUrl;
+  const text = `the page's Content-Security-Policy forbids ${url}. Add the URL to connect-src in the page's Content-Security-Policy; ws: and wss: there allow all.`;
+  assert.deepEqual(await nextError(person), about({ code: 'socket-blocked-by-csp', url, text }));
+});
+
 test('room-full: the relay says how many it takes, and who was refused gets in when somebody leaves', async (t) => {
   const small = await startRelay({ options: ['--room-members', '2'] });
   const drive = newDrive();

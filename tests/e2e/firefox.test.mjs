@@ -94,6 +94,14 @@ test('mixed-content in Firefox: a secure page may not use an unencrypted relay e
   assert.equal(text, 'a secure page may not open ws://relay.test/relay. An https page may only use wss:// relays and peers: put the relay or peer behind TLS.');
 });
 
+test('socket-blocked-by-csp in Firefox: the policy and its remedy are named', async (t) => {
+  const person = await visit(t, "script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'");
+  await listen(person, { relays: [relay.relayUrl] });
+  const { code, text } = await nextError(person);
+  assert.equal(code, 'socket-blocked-by-csp');
+  assert.equal(text, `the page's Content-Security-Policy forbids ${relay.relayUrl}. Add the URL to connect-src in the page's Content-Security-Policy; ws: and wss: there allow all.`);
+});
+
 test('wasm-blocked-by-csp in Firefox: the policy and its remedy are named; what was sent comes back', async (t) => {
   const person = await visit(t, "script-src 'self'");
   await listen(person, {});

@@ -150,6 +150,8 @@ pub enum SocketFailure {
     Stranger,
     /// A secure page may not open it.
     MixedContent,
+    /// The page's Content-Security-Policy forbids it.
+    BlockedByPolicy,
     /// The URL is none for a WebSocket.
     BadUrl,
 }

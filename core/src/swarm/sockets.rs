@@ -34,9 +34,12 @@ impl Swarm {
             SocketFailure::Unreachable => (place.unreachable(), format!("no {} answers at {url}", place.noun())),
             SocketFailure::Stranger => (place.stranger(), format!("what answers at {url} is not a {}", place.noun())),
             SocketFailure::MixedContent => (Code::MixedContent, format!("a secure page may not open {url}")),
+            SocketFailure::BlockedByPolicy => {
+                (Code::SocketBlockedByCsp, format!("the page's Content-Security-Policy forbids {url}"))
+            }
             SocketFailure::BadUrl => (place.bad_url(), format!("{url} is no URL of a {}", place.noun())),
         };
-        if matches!(failure, SocketFailure::MixedContent | SocketFailure::BadUrl) {
+        if matches!(failure, SocketFailure::MixedContent | SocketFailure::BlockedByPolicy | SocketFailure::BadUrl) {
             self.endpoint_mut(place).is_hopeless = true;
         }
         self.fail(now, place, Some(problem));
