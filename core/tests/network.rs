@@ -162,6 +162,18 @@ fn without_a_network_no_relay_is_blamed_until_it_is_back() {
 }
 
 #[test]
+fn a_relay_that_was_out_of_reach_before_the_network_went_is_reached_when_it_is_back() {
+    let mut world = World::new(1);
+    world.relays[0].is_up = false;
+    let device = world.add(&[0]);
+    world.settle();
+    world.go_offline(device);
+    world.relays[0].is_up = true;
+    world.go_online(device);
+    assert_eq!(story(&mut world, device), ["connecting", "no-relay", "offline", "ready"]);
+}
+
+#[test]
 fn a_network_that_went_before_a_goodbye_is_forgotten_by_it() {
     let mut world = World::new(1);
     let device = world.add(&[0]);

@@ -34,7 +34,8 @@ impl Swarm {
     pub fn handle_offline(&mut self, now: Time) {
         self.is_network_gone = true;
         for index in 0..self.relays.len() {
-            self.relays[index].signs.doubt();
+            let is_joined = self.relays[index].endpoint.joined_socket().is_some();
+            self.relays[index].signs.doubt(is_joined);
             self.ask(now, index);
         }
         self.update_state();
@@ -138,9 +139,9 @@ impl SignsOfLife {
         self.question.as_ref().and_then(|question| question.due)
     }
 
-    /// The network went: what was under way shows nothing any more.
-    fn doubt(&mut self) {
-        self.is_doubted = true;
+    /// The network went: that the room is joined, and what was under way, shows nothing any more.
+    fn doubt(&mut self, is_joined: bool) {
+        self.is_doubted = is_joined;
         self.question = None;
     }
 
