@@ -56,9 +56,19 @@ impl PeerSockets {
         PeerEvents { bridge: self.bridge.clone(), handle }
     }
 
-    /// Tries every relay at once.
+    /// The user is back: every relay is tried at once, or asked whether it is still there.
     pub fn retry(&self) {
         self.bridge.command(|swarm| swarm.retry(page::now()));
+    }
+
+    /// The browser says that there is no network.
+    pub fn offline(&self) {
+        self.bridge.command(|swarm| swarm.handle_offline(page::now()));
+    }
+
+    /// The browser says that the network is back.
+    pub fn online(&self) {
+        self.bridge.command(|swarm| swarm.handle_online(page::now()));
     }
 
     /// Says goodbye and closes the sockets before it returns: the page may be gone after.

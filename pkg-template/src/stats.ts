@@ -4,7 +4,8 @@
  * - `loading`: the WebAssembly or the page's head is not there yet
  * - `connecting`: no relay and no drive peer has been reached so far
  * - `ready`: in the drive's room on at least one relay, or connected to at least one drive peer
- * - `offline`: every relay and drive peer is out of reach; each is tried again, at once when the browser comes back online
+ * - `offline`: every relay and drive peer is out of reach, or the browser says that it is offline and no relay has answered since; each is
+ *   tried again, at once when the browser comes back online. Peers stay until they have been silent for 10 s
  * - `closed`: by `close()`, for good
  * - `failed`: the options could not be read, or the WebAssembly could not be loaded or crashed; an `error` event says why
  */

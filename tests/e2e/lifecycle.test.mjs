@@ -113,6 +113,7 @@ test('a page that is reloaded is somebody new', async (t) => {
 
 test('back from the back-forward cache it works again, with the same ids', async (t) => {
   const [stays, returns] = await converse(t, { browser, relay });
+  for (const person of [stays, returns]) await person.evaluate(() => { window.lines = story(beaker.peersockets, peerEvents, chat) });
   await returns.evaluate(() => {
     window.addEventListener('pageshow', ({ persisted }) => { window.wasPersisted = persisted });
   });
@@ -125,6 +126,8 @@ test('back from the back-forward cache it works again, with the same ids', async
   assert.equal(await nextText(returns), 'welcome back');
   await returns.evaluate(() => chat.send(1, 'here I am'));
   assert.equal(await nextText(stays), 'here I am');
+  assert.deepEqual(await stays.evaluate(() => lines), ['leave 1', 'join 1', 'message here I am']);
+  assert.deepEqual(await returns.evaluate(() => lines), ['leave 1', 'state offline', 'state ready', 'join 1', 'message welcome back']);
 });
 
 /** Somebody in whose page no time passes: no timer of it ever fires. */

@@ -231,23 +231,24 @@ test('after_a_crash_nothing_is_freed', async (context) => {
 
 test('the_page_is_followed_until_it_was_closed_or_has_failed', async (context) => {
   const page = Object.assign(new EventTarget(), { readyState: 'complete', visibilityState: 'visible', baseURI: '', querySelectorAll: () => [] });
-  Object.assign(globalThis, { window: new EventTarget(), document: page });
+  const window = new EventTarget();
+  Object.assign(globalThis, { addEventListener: window.addEventListener.bind(window), document: page });
   context.after(() => {
-    delete globalThis.window;
+    delete globalThis.addEventListener;
     delete globalThis.document;
   });
-  const count = () => ['pagehide', 'pageshow', 'online'].flatMap((type) => getEventListeners(window, type)).length
+  const count = () => ['pagehide', 'pageshow', 'offline', 'online'].flatMap((type) => getEventListeners(window, type)).length
     + getEventListeners(document, 'visibilitychange').length;
 
   const closed = new PeerSockets(options);
   collectErrors(closed);
-  assert.equal(count(), 4);
+  assert.equal(count(), 5);
   closed.close();
   assert.equal(count(), 0);
 
   const unreadable = new PeerSockets(revoked.proxy);
   collectErrors(unreadable);
-  assert.equal(count(), 4);
+  assert.equal(count(), 5);
   await unreadable.ready.catch(() => {});
   assert.equal(count(), 0);
 
@@ -255,7 +256,7 @@ test('the_page_is_followed_until_it_was_closed_or_has_failed', async (context) =
   collectErrors(crashed);
   const topic = crashed.join('chat');
   await crashed.ready;
-  assert.equal(count(), 4);
+  assert.equal(count(), 5);
   trap(context, 'send');
   topic.send(1, 'x');
   await settled();

@@ -34,6 +34,19 @@ class Arrivals {
   }
 }
 
+/** What these objects tell from now on, in order and in words, such as `state ready`, `join 1`, `message hello`. */
+function story (...targets) {
+  const lines = []
+  for (const target of targets) {
+    for (const type of ['state', 'join', 'leave', 'message']) {
+      target.addEventListener(type, ({ state, message, peerId }) => {
+        lines.push(`${type} ${state ?? (message ? text(message) : peerId)}`)
+      })
+    }
+  }
+  return lines
+}
+
 /** The text of a message. */
 function text (bytes) {
   return new TextDecoder().decode(bytes)

@@ -38,6 +38,11 @@ class Recorder {
     return this.connections.flatMap((connection) => [connection.head, ...connection.messages.map(({ bytes }) => bytes), ...connection.circuits]);
   }
 
+  /** Lets nothing pass any more on the connections that are there, and closes none: so a device loses them that changes networks. */
+  freeze() {
+    for (const connection of this.connections) connection.isFrozen = true;
+  }
+
   async stop() {
     for (const client of this.server.clients) client.terminate();
     await new Promise((resolve) => this.server.close(resolve));
@@ -50,6 +55,7 @@ class Recorder {
     const opened = once(upstream, 'open').catch(() => page.terminate());
     const pass = (from, to, ready) => async (data, isBinary) => {
       await ready;
+      if (connection.isFrozen) return;
       const bytes = isBinary ? change(data, from) : data;
       connection.messages.push({ from, bytes, isBinary });
       to.send(bytes, { binary: isBinary });
@@ -59,15 +65,17 @@ class Recorder {
     upstream.on('message', pass('relay', page));
     page.on('close', async (code, reason) => {
       await opened;
-      close(upstream, code, reason);
+      if (!connection.isFrozen) close(upstream, code, reason);
     });
-    upstream.on('close', (code, reason) => close(page, code, reason));
+    upstream.on('close', (code, reason) => connection.isFrozen || close(page, code, reason));
     for (const socket of [page, upstream]) socket.on('error', () => socket.terminate());
   }
 }
 
 /** What one page's socket carried. */
 class Connection {
+  /** Whether nothing passes any more. */
+  isFrozen = false;
   /** Every message in its order: `from` the `page` or the `relay`. */
   messages = [];
 
