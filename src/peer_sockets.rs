@@ -5,6 +5,7 @@ use std::rc::Rc;
 use js_sys::Function;
 use peersockets_core::code::Code;
 use peersockets_core::drive::DriveKey;
+use peersockets_core::quote::quoted;
 use peersockets_core::swarm::{Config, HandleId, PeerId, Report, Swarm};
 use wasm_bindgen::prelude::*;
 
@@ -160,8 +161,8 @@ fn host_seed(_: &Options) -> Option<[u8; 32]> {
 fn drive_key(options: &Options) -> Result<DriveKey, Report> {
     match options.drive() {
         Some(text) => DriveKey::parse(&text).map_err(|error| {
-            let shown: String = text.chars().take(100).collect();
-            Report::new(Code::BadDrive, format!("the drive {shown:?} cannot be used: {error}"))
+            let text = format!("the drive {} cannot be used: {error}", quoted(&text, 100));
+            Report::new(Code::BadDrive, text)
         }),
         None if options.origin() == "null" => {
             Err(Report::new(Code::BadDrive, "no drive is named, and this page has no origin to derive one from"))

@@ -131,7 +131,7 @@ async fn report_failure(bridge: Weak<Bridge>, id: SocketId, url: String, is_secu
     let failure = if is_secure && url.starts_with("ws:") && !is_loopback(&url) {
         SocketFailure::MixedContent
     } else {
-        diagnose(&url.replacen("ws", "http", 1)).await
+        diagnose(&format!("http{}", url.strip_prefix("ws").unwrap_or(&url))).await
     };
     if let Some(bridge) = bridge.upgrade() {
         bridge.remember_failure(url, failure);
@@ -141,7 +141,7 @@ async fn report_failure(bridge: Weak<Bridge>, id: SocketId, url: String, is_secu
 
 /// Whether browsers take the host for secure without TLS.
 fn is_loopback(url: &str) -> bool {
-    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let after_scheme = url.trim_start_matches(|character| character != '/').trim_start_matches('/');
     let authority = after_scheme.split(['/', '?', '#']).next().unwrap_or_default();
     let host =
         if authority.starts_with('[') { authority.split_inclusive(']').next() } else { authority.split(':').next() };

@@ -36,7 +36,7 @@ impl fmt::Display for DriveKeyError {
             Self::Length(length) => {
                 write!(f, "its key has {length} characters, not 64 (hex) or 52 (z-base-32)")
             }
-            Self::Character(character) => write!(f, "{character:?} does not belong in a key"),
+            Self::Character(character) => write!(f, "'{character}' does not belong in a key"),
             Self::Padding => f.write_str("its last letter is not the end of a 32-byte key"),
         }
     }
@@ -54,7 +54,8 @@ impl DriveKey {
     /// `+version`, query and fragment are ignored.
     pub fn parse(text: &str) -> Result<Self, DriveKeyError> {
         let text = text.trim();
-        let key = match text.split_once("://") {
+        let scheme = text.split_once(':').and_then(|(scheme, rest)| Some((scheme, rest.strip_prefix("//")?)));
+        let key = match scheme {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("hyper") => rest,
             Some((scheme, _)) if !scheme.contains(AFTER_KEY) => return Err(DriveKeyError::Scheme),
             _ => text,

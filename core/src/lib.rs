@@ -7,6 +7,7 @@
 pub mod code;
 pub mod error;
 pub mod limits;
+pub mod quote;
 pub mod random;
 pub mod table;
 pub mod time;

@@ -5,6 +5,7 @@ use super::output::{Output, SocketId};
 use super::{Carrier, Place, Swarm};
 use crate::code::Code;
 use crate::limits;
+use crate::quote::quoted;
 use crate::rendezvous::{FromRelay, HangupReason, Line, Member, ToRelay};
 use crate::secure::Role;
 use crate::time::Time;
@@ -110,8 +111,7 @@ impl Swarm {
 fn refusal(url: &str, code: &str, text: &str) -> String {
     let text: String = text.chars().take(LONGEST_REFUSAL).collect();
     if Code::of_refusal(code) == Code::Refused {
-        let code: String = code.chars().take(LONGEST_REFUSAL).collect();
-        return format!("{url} refuses, {code:?}: {text}");
+        return format!("{url} refuses, {}: {text}", quoted(code, LONGEST_REFUSAL));
     }
     format!("{url} refuses: {text}")
 }

@@ -4,8 +4,12 @@ use super::endpoint::{Endpoint, Phase};
 use super::output::{Output, Report, SocketFailure, SocketId};
 use super::{LinkId, Place, Swarm};
 use crate::code::Code;
+use crate::quote::quoted;
 use crate::rendezvous::SUBPROTOCOL;
 use crate::time::Time;
+
+/// Characters of a URL that people are shown, where it is none.
+const LONGEST_URL: usize = 2_000;
 
 impl Swarm {
     /// A socket is open, with the subprotocol that was asked for.
@@ -102,7 +106,7 @@ impl Swarm {
         } else {
             return Some(Endpoint::new(url.into(), now));
         };
-        let text = format!("the {noun} {url:?} cannot be used: {problem}");
+        let text = format!("the {noun} {} cannot be used: {problem}", quoted(url, LONGEST_URL));
         self.report(Report { url: Some(url.into()), ..Report::new(place.bad_url(), text) });
         None
     }
