@@ -165,7 +165,7 @@ fn drive_key(options: &Options) -> Result<DriveKey, Report> {
             Report::new(Code::BadDrive, text)
         }),
         None if options.origin() == "null" => {
-            Err(Report::new(Code::BadDrive, "no drive is named, and this page has no origin to derive one from"))
+            Err(Report::new(Code::BadDrive, "no drive is named, and there is no page here with an origin to derive one from"))
         }
         None => Ok(DriveKey::from_origin(&options.origin())),
     }

@@ -5,6 +5,7 @@ import { PeerSocketsError } from './errors.js';
 import type { Problem } from './errors.js';
 import { loadWasm } from './load.js';
 import type { Message } from './message.js';
+import { misnamedOptions } from './option-names.js';
 import { fillIn, readOptions } from './options.js';
 import { currentPage, pageIsParsed } from './page.js';
 import type { PeerSocketsOptions } from './peer-sockets.js';
@@ -161,6 +162,7 @@ export class Engine {
   async #open(options: PeerSocketsOptions | null | undefined): Promise<void> {
     try {
       const given = readOptions(options);
+      for (const problem of misnamedOptions(options)) this.report(problem, () => undefined);
       await loadWasm(given.wasm);
       if (given.drive === undefined || given.relays === undefined) await pageIsParsed();
       if (!this.#isClosed) this.#start(fillIn(given, currentPage()));

@@ -2,6 +2,7 @@
 const REMEDIES = {
   // What the page asked for
   'bad-options': 'Pass a plain object, such as { drive, relays }, or nothing.',
+  'unknown-option': 'The options are drive, relays, peers and wasm, and force for install().',
   'bad-drive': 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">.',
   'bad-relay-url': 'Name at most 3 relays, each by a ws:// or wss:// URL, in install({ relays }) or <meta name="peersockets-relay">.',
   'bad-peer-url': 'Name at most 8 drive peers, each by a ws:// or wss:// URL, in install({ peers }) or <meta name="peersockets-peer">.',
@@ -20,8 +21,8 @@ const REMEDIES = {
   // The relay
   'mixed-content': 'An https page may only use wss:// relays and peers: put the relay or peer behind TLS.',
   'socket-blocked-by-csp': "Add the URL to connect-src in the page's Content-Security-Policy; ws: and wss: there allow all.",
-  'no-relay': 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">. It is tried again by itself.',
-  'not-a-relay': 'Check the URL: something answers there, but it is no peersockets-relay.',
+  'no-relay': 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">. One that is named is tried again by itself.',
+  'not-a-relay': 'Check the URL: something answers there, but it is no peersockets-relay, whose path is /relay if nobody changed it.',
   'room-full': 'Too many devices have this drive open on that relay. It is tried again by itself; another relay has another room.',
   'address-room-full': 'Too many devices from one address have this drive open on that relay. It is tried again by itself.',
   'too-many-connections': 'The relay is full. It is tried again by itself; its operator can raise its limit.',

@@ -15,6 +15,7 @@ import { thrownText } from './text.js';
  */
 export function readOptions(options: PeerSocketsOptions | null | undefined): PeerSocketsOptions {
   return orRefuse(() => {
+    if (options && (typeof options !== 'object' || Array.isArray(options))) throw new TypeError('they are no object');
     const { drive, relays, peers, wasm } = options ?? {};
     return { drive, relays: copy(relays), peers: copy(peers), wasm };
   });
@@ -31,7 +32,7 @@ export function fillIn(options: PeerSocketsOptions, page: Page): GlueOptions {
     const peers = choosePeers(options.peers, page);
     return {
       ...(drive === undefined ? {} : { drive }),
-      origin: page.origin,
+      origin: page.hasDocument ? page.origin : 'null',
       relays: chooseRelays(options.relays, page, peers.length > 0),
       peers,
       isSecure: isSecurePage(page),

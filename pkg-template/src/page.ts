@@ -1,11 +1,13 @@
 /**
- * What the package asks of the page it runs in.
+ * What the package asks of the page it runs in, or of the worker.
  *
  * @internal
  */
 export interface Page {
   /** `self.origin`: `"null"` for an opaque one, which an empty sandbox or a `data:` URL has. */
   readonly origin: string;
+  /** Whether there is a page: a worker does not see what its page names. */
+  readonly hasDocument: boolean;
   /** Where the page comes from; for a frame without an address of its own (`srcdoc`), the page it belongs to. */
   readonly address: string;
   /** What relative URLs are relative to. */
@@ -15,7 +17,7 @@ export interface Page {
 }
 
 /**
- * The page as it is now. Outside a page, in Node or a worker, it has no `<meta>`.
+ * The page as it is now. In Node or a worker there is none, and no `<meta>`.
  *
  * @internal
  */
@@ -25,6 +27,7 @@ export function currentPage(): Page {
   const base = page?.baseURI ?? location?.href ?? '';
   return {
     origin: globalThis.origin ?? 'null',
+    hasDocument: page !== undefined,
     address: location && location.protocol !== 'about:' ? location.href : base,
     base,
     meta: (name) =>

@@ -10,7 +10,11 @@ import type { State, Stats } from './stats.js';
 import { toText } from './text.js';
 import { Topic } from './topic.js';
 
-/** What a {@link PeerSockets} is made of. Everything has a default; a mistake is reported by an `error` event, not thrown. */
+/**
+ * What a {@link PeerSockets} is made of. Everything has a default; a mistake is reported by an `error` event, not thrown.
+ *
+ * In a worker, which does not see what its page names, `drive` and `relays` have none.
+ */
 export interface PeerSocketsOptions {
   /**
    * The drive whose visitors meet: `hyper://` and 64 hex digits or 52 z-base-32 letters; path, version and query are ignored.
@@ -20,8 +24,8 @@ export interface PeerSocketsOptions {
    */
   drive?: string;
   /**
-   * The relays to meet at, 3 at most: `ws:`, `wss:`, `http:` or `https:` URLs, absolute or relative to the page; a string may hold
-   * several, with spaces or commas between.
+   * The relays to meet at, 3 at most: `ws:`, `wss:`, `http:` or `https:` URLs, absolute or relative to the page, or a host with its
+   * port; without a path it is `/relay`. A string may hold several, with spaces or commas between.
    *
    * Default: the page's `<meta name="peersockets-relay" content="wss://...">` (one tag or several), else `/relay` on the page's own
    * server, if no {@link PeerSocketsOptions.peers} are named.

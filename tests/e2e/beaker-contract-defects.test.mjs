@@ -187,7 +187,7 @@ test('not copied: silent failure in a frame without origin; it says that no driv
   });
   const warning = await person.page.waitForEvent('console', (message) => message.text().startsWith('[beaker-peersockets]'));
   person.expect(/bad-drive/);
-  assert.match(warning.text(), /bad-drive: no drive is named, and this page has no origin to derive one from/);
+  assert.match(warning.text(), /bad-drive: no drive is named, and there is no page here with an origin to derive one from/);
 });
 
 /** A frame of `outer` is a peer of both pages, and messages pass both ways. */

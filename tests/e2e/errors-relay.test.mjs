@@ -15,8 +15,8 @@ import { startWebServer } from './support/web-server.mjs';
 /** What Chromium itself says of sockets and requests that fail; no page can silence that. */
 const CHROMIUM = [/^WebSocket connection to '/, /^Failed to load resource: /, /^Access to fetch at .* has been blocked by CORS policy/];
 
-const START_A_RELAY = 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">. It is tried again by itself.';
-const CHECK_THE_URL = 'Check the URL: something answers there, but it is no peersockets-relay.';
+const START_A_RELAY = 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">. One that is named is tried again by itself.';
+const CHECK_THE_URL = 'Check the URL: something answers there, but it is no peersockets-relay, whose path is /relay if nobody changed it.';
 const NAME_A_URL = 'Name at most 3 relays, each by a ws:// or wss:// URL, in install({ relays }) or <meta name="peersockets-relay">.';
 
 const browser = await startBrowser();
@@ -96,6 +96,21 @@ for (const [url, reason] of [
   });
 }
 
+for (const shorten of [({ url }) => url, ({ url }) => url.replace('http', 'ws'), ({ url }) => url.replace('http://', '')]) {
+  test(`a relay is found where only its server is named: ${shorten({ url: 'http://host:port' })}`, async (t) => {
+    const person = await visit(t, { relays: [shorten(relay)] });
+    await person.evaluate(() => states.until('ready'));
+    assert.equal(await person.evaluate(() => sockets.stats().relays[0].url), relay.relayUrl);
+  });
+}
+
+test('unknown-option: a misspelt one is named, with those there are', async (t) => {
+  const person = await visit(t, { relay: 'ws://relay.example/', relays: [relay.relayUrl] });
+  const text = 'there is no option "relay". The options are drive, relays, peers and wasm, and force for install().';
+  assert.deepEqual(await nextError(person), about({ code: 'unknown-option', text }));
+  await person.evaluate(() => states.until('ready'));
+});
+
 test('bad-relay-url: a fourth relay', async (t) => {
   const urls = [1, 2, 3, 4].map((number) => `${relay.relayUrl}?${number}`);
   const person = await visit(t, { relays: urls });
@@ -164,8 +179,9 @@ for (const { code, options, reason, remedy } of [
     const strict = await startRelay({ limits: 'default', options });
     const drive = newDrive();
     const url = strict.relayUrl;
-    const first = await visit(t, { drive, relays: [url] });
+    // There first, so that little time passes between the two connections.
     const second = await visit(t);
+    const first = await visit(t, { drive, relays: [url] });
     await first.evaluate(() => states.until('ready'));
     await listen(second, { drive, relays: [url] });
     assert.deepEqual(await nextError(second), about({ code, url, text: `${url} refuses: ${reason}. ${remedy}` }));

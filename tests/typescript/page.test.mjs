@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chooseDrive } from '../../pkg/dist/drive.js';
-import { isSecurePage } from '../../pkg/dist/page.js';
 import { fillIn } from '../../pkg/dist/options.js';
+import { isSecurePage } from '../../pkg/dist/page.js';
 import { choosePeers, chooseRelays } from '../../pkg/dist/relays.js';
 
 function page({ address = 'https://example.org/app/page.html', origin = 'https://example.org', base = address, ...tags } = {}) {
-  return { address, origin, base, meta: (name) => tags[name] ?? [] };
+  return { address, origin, base, hasDocument: true, meta: (name) => tags[name] ?? [] };
 }
 
 test('the_drive_option_comes_first_then_meta_then_a_hyper_address', () => {
@@ -66,6 +66,32 @@ test('http_becomes_ws_and_relative_urls_become_absolute', () => {
   assert.deepEqual(chooseRelays(['http://a/r', 'https://b/r', '/r', 'r'], page()), [
     'ws://a/r', 'wss://b/r', 'wss://example.org/r', 'wss://example.org/app/r',
   ]);
+});
+
+test('a_url_without_a_path_is_that_of_a_relay', () => {
+  assert.deepEqual(chooseRelays(['ws://a:1', 'https://b', '//c', 'wss://d/', 'ws://e?x', 'ftp://f'], page()), [
+    'ws://a:1/relay', 'wss://b/relay', 'wss://c/relay', 'wss://d/', 'ws://e/?x', 'ftp://f/',
+  ]);
+});
+
+test('a_host_with_its_port_is_no_path', () => {
+  const hosts = ['127.0.0.1:8787', 'localhost:8787/relay', '[::1]:8787', 'relay.example:443/r?x'];
+  const on = (scheme) => [`${scheme}://127.0.0.1:8787/relay`, `${scheme}://localhost:8787/relay`, `${scheme}://[::1]:8787/relay`];
+  assert.deepEqual(chooseRelays(hosts, page()), [...on('wss'), 'wss://relay.example/r?x']);
+  for (const base of ['http://example.org/', 'file:///page.html', 'data:text/html,', 'about:srcdoc', '']) {
+    assert.deepEqual(chooseRelays(hosts, page({ base })), [...on('ws'), 'ws://relay.example:443/r?x']);
+  }
+  assert.deepEqual(chooseRelays(['8787', 'a:12x', 'user@host:1'], page()), [
+    'wss://example.org/app/8787', 'a:12x', 'wss://example.org/app/user@host:1',
+  ]);
+});
+
+test('a_worker_has_the_relays_and_the_drive_that_it_names_and_no_others', () => {
+  const worker = { ...page({ 'peersockets-relay': ['wss://x/relay'] }), hasDocument: false };
+  assert.deepEqual(chooseRelays(undefined, worker), []);
+  assert.deepEqual(chooseRelays('ws://a/r', worker), ['ws://a/r']);
+  assert.equal(fillIn({}, worker).origin, 'null');
+  assert.equal(fillIn({}, page()).origin, 'https://example.org');
 });
 
 test('what_is_no_url_stays_as_it_was', () => {
