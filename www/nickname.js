@@ -1,5 +1,6 @@
 import { byId } from './dom.js';
 import { decodeText, encodeText } from './bytes.js';
+import { recall, remember } from './memory.js';
 
 /** A topic of its own, so that `chat` carries nothing but what people say. */
 const TOPIC = 'demo/nickname';
@@ -13,7 +14,7 @@ const LENGTH = 24;
  */
 export class Nickname extends EventTarget {
   #wire;
-  #own = tidy(sessionStorage.getItem(STORED) ?? '');
+  #own = tidy(recall(STORED));
 
   constructor(peers, wire) {
     super();
@@ -49,7 +50,7 @@ export class Nickname extends EventTarget {
     byId('nickname').value = nickname;
     if (nickname === this.#own) return;
     this.#own = nickname;
-    sessionStorage.setItem(STORED, nickname);
+    remember(STORED, nickname);
     this.#wire.sendToAll(TOPIC, encodeText(nickname));
     this.dispatchEvent(new Event('change'));
   }

@@ -2,6 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after } from 'node:test';
 import { chromium } from 'playwright-core';
 import { systemCommand } from '../../../scripts/debian.mjs';
@@ -18,6 +21,20 @@ export async function startBrowser(options = {}) {
   const browser = await chromium.launch({ executablePath: systemCommand('chromium'), args: FLAGS, ...options });
   after(() => browser.close());
   return browser;
+}
+
+/** A browser context of a Chromium of its own, whose user blocks cookies and with them all storage. It ends with the test file. */
+export async function startBrowserWithoutStorage() {
+  const profile = await mkdtemp(join(tmpdir(), 'peersockets-profile-'));
+  await mkdir(join(profile, 'Default'));
+  const BLOCK = 2;
+  await writeFile(join(profile, 'Default/Preferences'), JSON.stringify({ profile: { default_content_setting_values: { cookies: BLOCK } } }));
+  const context = await chromium.launchPersistentContext(profile, { executablePath: systemCommand('chromium'), args: FLAGS });
+  after(async () => {
+    await context.close();
+    await rm(profile, { recursive: true, force: true });
+  });
+  return context;
 }
 
 /** A drive that no other test uses. */
@@ -90,7 +107,11 @@ export function nextText(person) {
  * was not expected: an error in the console, an uncaught exception, a warning of the package.
  */
 export async function openPerson(t, browser, url, contextOptions = {}) {
-  const context = await browser.newContext(contextOptions);
+  return openPersonIn(t, await browser.newContext(contextOptions), url);
+}
+
+/** The same in a context that is there already, and closes when the test ends. */
+export async function openPersonIn(t, context, url) {
   const person = new Person(context, await context.newPage());
   t.after(async () => {
     await context.close();
