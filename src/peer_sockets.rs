@@ -164,9 +164,10 @@ fn drive_key(options: &Options) -> Result<DriveKey, Report> {
             let text = format!("the drive {} cannot be used: {error}", quoted(&text, 100));
             Report::new(Code::BadDrive, text)
         }),
-        None if options.origin() == "null" => {
-            Err(Report::new(Code::BadDrive, "no drive is named, and there is no page here with an origin to derive one from"))
-        }
+        None if options.origin() == "null" => Err(Report::new(
+            Code::BadDrive,
+            "no drive is named, and there is no page here with an origin to derive one from",
+        )),
         None => Ok(DriveKey::from_origin(&options.origin())),
     }
 }

@@ -66,6 +66,16 @@ pub enum Said {
     Keepalive,
 }
 
+impl Said {
+    fn length(&self) -> usize {
+        match self {
+            Self::Message(frame) => frame.payload.len(),
+            Self::Extension(_, message) => message.len(),
+            Self::Keepalive => 0,
+        }
+    }
+}
+
 /// The secret stream below, once its handshake is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Session {
@@ -219,12 +229,23 @@ impl Conversation {
         }
     }
 
-    /// Drops what is queued and says that this device leaves, where that can be said.
-    pub fn goodbye(&mut self) {
+    /// What is still said before this device leaves: the first [`limits::LAST_WORDS`] bytes of what is queued, and that it leaves,
+    /// where that can be said. The rest is dropped.
+    pub fn last_words(&mut self) -> Vec<Said> {
+        let mut said: Vec<Said> = self.urgent.drain(..).collect();
+        let mut room = limits::LAST_WORDS;
+        while self.next_length().is_some_and(|length| length <= room) {
+            let Some(next) = self.next_said() else {
+                break;
+            };
+            room = room.saturating_sub(next.length());
+            said.push(next);
+        }
         self.outbox = Outbox::default();
         if self.state == State::Peersockets {
-            self.say(GOODBYE);
+            said.push(Said::Message(Frame { kind: GOODBYE, payload: Vec::new() }));
         }
+        said
     }
 
     /// Bytes came, whatever they mean.
@@ -299,6 +320,15 @@ impl Conversation {
         match self.state {
             State::Extensions if self.sends_keepalives => limits::KEEPALIVES_STOPPED - limits::PING_AFTER,
             _ => limits::PONG_WITHIN,
+        }
+    }
+
+    /// Bytes of a message that [`Conversation::next_said`] gives next.
+    fn next_length(&self) -> Option<usize> {
+        match self.state {
+            State::Peersockets => self.outbox.next_part_length(),
+            State::Extensions => self.outbox.next_message_length(),
+            State::Asking { .. } | State::AskingForDrive => None,
         }
     }
 

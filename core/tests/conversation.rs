@@ -162,7 +162,10 @@ fn take(conversation: &mut Conversation, step: &Step, now: Time, events: &mut Ve
         }
         Step::Wait(_) => conversation.handle_timeout(now),
         Step::Goodbye => {
-            conversation.goodbye();
+            // Behind a goodbye nothing waits any more.
+            let last = conversation.last_words();
+            assert!(conversation.is_proved() || last.is_empty(), "{last:?} was said before the proof");
+            assert!(!conversation.has_something_to_say());
             Ok(())
         }
     }

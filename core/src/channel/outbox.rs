@@ -108,6 +108,17 @@ impl Outbox {
         self.messages == 0
     }
 
+    /// Bytes of what [`next_message`](Outbox::next_message) gives next.
+    pub fn next_message_length(&self) -> Option<usize> {
+        self.slots[self.next_slot()?].queue.front().map(Vec::len)
+    }
+
+    /// Bytes of a message that [`next_frame`](Outbox::next_frame) gives next, or behind the name of its topic.
+    pub fn next_part_length(&self) -> Option<usize> {
+        let slot = &self.slots[self.next_slot()?];
+        slot.queue.front().map(|message| PART.min(message.len() - slot.sent))
+    }
+
     /// The next message, whole: topics take turns. Not for a channel that also takes frames.
     pub fn next_message(&mut self) -> Option<(Arc<str>, Vec<u8>)> {
         let index = self.next_slot()?;

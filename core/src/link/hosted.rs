@@ -129,11 +129,8 @@ impl Hosted {
                 None if self.is_drained => conversation.next_said()?,
                 urgent => urgent?,
             };
-            match said {
-                Said::Message(frame) => return Some(HostAction::Message(frame)),
-                Said::Extension(topic, message) => return Some(HostAction::Extension(topic, message)),
-                // The host's stream sends its own.
-                Said::Keepalive => {}
+            if let Some(action) = action(said) {
+                return Some(action);
             }
         }
     }
@@ -143,38 +140,21 @@ impl Hosted {
         self.actions.pop_front()
     }
 
-    /// What is still to be said, within bounds.
-    pub fn goodbye(&mut self, conversation: &mut Conversation) {
-        let mut rest = limits::LAST_WORDS;
-        while let Some(said) =
-            conversation.next_urgent().or_else(|| if rest > 0 { conversation.next_said() } else { None })
-        {
-            rest = rest.saturating_sub(length(&said));
-            self.push(said);
-        }
-        conversation.goodbye();
-        while let Some(said) = conversation.next_urgent() {
-            self.push(said);
-        }
+    /// Has one thing said, whether the host's mux takes messages or not.
+    pub fn say(&mut self, said: Said) {
+        self.actions.extend(action(said));
     }
 
     fn is_full(&self) -> bool {
         self.written.len() >= limits::HOST_HIGH_WATER
     }
-
-    fn push(&mut self, said: Said) {
-        match said {
-            Said::Message(frame) => self.actions.push_back(HostAction::Message(frame)),
-            Said::Extension(topic, message) => self.actions.push_back(HostAction::Extension(topic, message)),
-            Said::Keepalive => {}
-        }
-    }
 }
 
-fn length(said: &Said) -> usize {
+/// What the host does to say something. Its stream sends keepalives of its own.
+fn action(said: Said) -> Option<HostAction> {
     match said {
-        Said::Message(frame) => frame.payload.len(),
-        Said::Extension(_, message) => message.len(),
-        Said::Keepalive => 0,
+        Said::Message(frame) => Some(HostAction::Message(frame)),
+        Said::Extension(topic, message) => Some(HostAction::Extension(topic, message)),
+        Said::Keepalive => None,
     }
 }

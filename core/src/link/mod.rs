@@ -101,14 +101,11 @@ impl Link {
     /// Tells the remote that this device leaves, behind the first [`limits::LAST_WORDS`] bytes of what is queued; the rest is
     /// dropped. Who has not proved the drive key is told nothing.
     pub fn goodbye(&mut self) {
-        match &mut self.wire {
-            Wire::Sealed(sealed) => {
-                let last_words = sealed.output_length() + limits::LAST_WORDS;
-                sealed.say(&mut self.conversation, last_words);
-                self.conversation.goodbye();
-                sealed.say(&mut self.conversation, 0);
+        for said in self.conversation.last_words() {
+            match &mut self.wire {
+                Wire::Sealed(sealed) => sealed.say(said),
+                Wire::Hosted(hosted) => hosted.say(said),
             }
-            Wire::Hosted(hosted) => hosted.goodbye(&mut self.conversation),
         }
     }
 
@@ -116,7 +113,7 @@ impl Link {
     pub fn take_output(&mut self, limit: usize) -> Vec<u8> {
         match &mut self.wire {
             Wire::Sealed(sealed) => {
-                sealed.say(&mut self.conversation, limit.max(limits::SEALED_FRAME));
+                sealed.converse(&mut self.conversation, limit.max(limits::SEALED_FRAME));
                 sealed.take_output(limit)
             }
             Wire::Hosted(hosted) => hosted.take_bytes(limit),

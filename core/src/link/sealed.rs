@@ -75,7 +75,7 @@ impl Sealed {
             };
             let written = self.secure.output_length();
             self.handle_frame(&frame, conversation, is_joined, events)?;
-            self.say(conversation, 0);
+            self.converse(conversation, 0);
             self.answered += self.secure.output_length() - written;
             if self.answered > limits::LINK_OUTPUT {
                 return Err(LinkError::Unread);
@@ -84,19 +84,34 @@ impl Sealed {
     }
 
     /// Seals what cannot wait, and then messages until a further frame of ours might not fit `limit` bytes of output.
-    pub fn say(&mut self, conversation: &mut Conversation, limit: usize) {
-        let Some(channels) = self.channels else {
-            return;
-        };
+    pub fn converse(&mut self, conversation: &mut Conversation, limit: usize) {
         while let Some(said) = conversation.next_urgent() {
-            self.seal(channels, said);
+            self.say(said);
         }
         while self.secure.output_length() + limits::SEALED_FRAME <= limit {
             let Some(said) = conversation.next_said() else {
                 break;
             };
-            self.seal(channels, said);
+            self.say(said);
         }
+    }
+
+    /// Seals one thing to say.
+    pub fn say(&mut self, said: Said) {
+        let Some(channels) = self.channels else {
+            return;
+        };
+        match said {
+            Said::Message(frame) => self.mux.send(channels.peersockets, frame.kind, &frame.payload),
+            Said::Extension(topic, message) => {
+                if let Some(drive) = channels.drive {
+                    let payload = self.extensions.write(&topic, &message);
+                    self.mux.send(drive, EXTENSION, &payload);
+                }
+            }
+            Said::Keepalive => self.seal_frame(Vec::new()),
+        }
+        self.seal_mux();
     }
 
     fn open_channels_when_established(&mut self, conversation: &mut Conversation) -> Result<(), LinkError> {
@@ -164,20 +179,6 @@ impl Sealed {
         }
         self.seal_mux();
         Ok(())
-    }
-
-    fn seal(&mut self, channels: Channels, said: Said) {
-        match said {
-            Said::Message(frame) => self.mux.send(channels.peersockets, frame.kind, &frame.payload),
-            Said::Extension(topic, message) => {
-                if let Some(drive) = channels.drive {
-                    let payload = self.extensions.write(&topic, &message);
-                    self.mux.send(drive, EXTENSION, &payload);
-                }
-            }
-            Said::Keepalive => self.seal_frame(Vec::new()),
-        }
-        self.seal_mux();
     }
 
     fn seal_mux(&mut self) {

@@ -4,6 +4,7 @@
 
 #![allow(dead_code)]
 
+use peersockets_core::channel::hypercore::{self, EXTENSION};
 use peersockets_core::channel::inbox::Budget;
 use peersockets_core::channel::peersockets::{self, PROTOCOL};
 use peersockets_core::conversation::LinkEvent;
@@ -13,7 +14,7 @@ use peersockets_core::limits;
 use peersockets_core::link::{Beginning, Link};
 use peersockets_core::secure::{DeviceKey, Entropy, Role, Secure};
 use peersockets_core::time::{Duration, Time};
-use peersockets_core::wire::encoding::Encode;
+use peersockets_core::wire::encoding::{Encode, Reader};
 
 pub const ROLES: [Role; 2] = [Role::Initiator, Role::Responder];
 
@@ -167,6 +168,19 @@ impl Stranger {
         stranger
     }
 
+    /// A stranger that replicates the drive and knows nothing of us: it has rejected `peersockets/1`, and proved the drive key on
+    /// `hypercore/alpha`, its channel 1.
+    pub fn replicating(end: &mut End) -> Self {
+        let mut stranger = Self::meet(end);
+        let open = stranger.drive_open(1, &drive());
+        stranger.say(end, &[0, 2, 1]).unwrap();
+        stranger.say(end, &open).unwrap();
+        assert!(end.link.is_proved());
+        end.events.clear();
+        stranger.heard.clear();
+        stranger
+    }
+
     pub fn new(role: Role) -> Self {
         Self { secure: Secure::new(role, &device(9), entropy(9)), heard: Vec::new() }
     }
@@ -203,6 +217,64 @@ impl Stranger {
         let hash = self.hash();
         open_frame(&drive.channel_id(&hash), &peersockets::open_handshake(drive, self.secure.role(), &hash))
     }
+}
+
+impl Stranger {
+    /// The Open of `hypercore/alpha` that proves `drive` on this link.
+    pub fn drive_open(&self, channel: u64, drive: &DriveKey) -> Vec<u8> {
+        let handshake = hypercore::open_handshake(drive, self.secure.role(), &self.hash());
+        drive_open_frame(channel, &drive.discovery_key(), &handshake)
+    }
+
+    /// Sends an extension on its channel 1.
+    pub fn extend(&mut self, end: &mut End, name: &[u8], payload: &[u8]) -> Result<(), LinkError> {
+        self.say(end, &extension(name, payload))
+    }
+
+    /// The extensions that it was sent on our channel 2: names and payloads.
+    pub fn extensions(&self) -> Vec<(&[u8], &[u8])> {
+        let extension = |frame: &'_ [u8]| frame.starts_with(&[2, EXTENSION as u8]);
+        let read = |frame| {
+            let mut reader = Reader::new(frame);
+            (reader.buffer().unwrap(), reader.rest())
+        };
+        self.heard.iter().filter(|frame| extension(frame)).map(|frame| read(&frame[2..])).collect()
+    }
+}
+
+/// The Open of `hypercore/alpha` for a core.
+pub fn drive_open_frame(channel: u64, discovery_key: &[u8], handshake: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0, 1];
+    frame.put_uint(channel);
+    frame.put_string(hypercore::PROTOCOL);
+    frame.put_buffer(discovery_key);
+    frame.extend_from_slice(handshake);
+    frame
+}
+
+/// An extension on channel 1.
+pub fn extension(name: &[u8], payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![1, EXTENSION as u8];
+    frame.put_buffer(name);
+    frame.extend_from_slice(payload);
+    frame
+}
+
+/// Frames in one, as npm `protomux` writes them when it is corked.
+pub fn batch(frames: &[Vec<u8>]) -> Vec<u8> {
+    let mut batch = vec![0, 0];
+    let mut channel = None;
+    for frame in frames {
+        let mut reader = Reader::new(frame);
+        let of = reader.uint().unwrap();
+        if channel != Some(of) {
+            batch.extend(channel.map(|_| 0));
+            batch.put_uint(of);
+            channel = Some(of);
+        }
+        batch.put_buffer(reader.rest());
+    }
+    batch
 }
 
 /// An Open of channel 1.
