@@ -1,8 +1,8 @@
-// Lays out the npm package: WebAssembly, TypeScript's output, and the classic script.
+// Lays out the npm package: WebAssembly, TypeScript's output, the classic script, and the hashes of all.
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import { npmProgram } from './npm.mjs';
 import { packageDirectory, root, targetDirectory } from './paths.mjs';
 import { bind, compile } from './wasm.mjs';
@@ -10,6 +10,8 @@ import { bind, compile } from './wasm.mjs';
 const template = join(root, 'pkg-template');
 /** Where TypeScript, editors and documentation find the glue's types. */
 const templateGlue = join(template, 'src/wasm');
+const readme = join(template, 'README.md');
+const classicScript = 'polyfill.global.js';
 
 /**
  * The step that builds the package.
@@ -41,21 +43,32 @@ async function assemble(shell, wasm, out) {
     copyFileSync(join(bound, file), join(scratch, 'dist/wasm', file));
   }
   copyFileSync(join(bound, 'peersockets.wasm'), join(scratch, 'dist/peersockets.wasm'));
+  copyFileSync(join(template, 'src/peersockets.wasm.d.ts'), join(scratch, 'dist/peersockets.wasm.d.ts'));
   await shell.run(npmProgram('tsc'), ['--project', template, '--noEmit', 'false', '--outDir', join(scratch, 'dist')]);
+  await stripComments(shell, join(scratch, 'dist'));
   await bundleClassicScript(shell, scratch);
   for (const file of copiedFiles()) copyFileSync(file, join(scratch, basename(file)));
+  const hashes = hashFiles(scratch);
+  writeFileSync(join(scratch, 'dist/integrity.json'), `${JSON.stringify(hashes, null, 2)}\n`);
+  writeFileSync(join(scratch, 'README.md'), fillIn(readFileSync(readme, 'utf8'), hashes));
   rmSync(out, { recursive: true, force: true });
   mkdirSync(dirname(out), { recursive: true });
   renameSync(scratch, out);
 }
 
-/** One file without imports, for pages whose own scripts are classic ones. */
+/** The declarations keep the comments, for editors; a page that downloads the modules as they are needs none. */
+async function stripComments(shell, directory) {
+  const modules = readdirSync(directory).filter((file) => file.endsWith('.js')).map((file) => join(directory, file));
+  await shell.run(npmProgram('esbuild'), [...modules, `--outdir=${directory}`, '--allow-overwrite', '--target=es2022']);
+}
+
+/** One file without imports, for pages whose own scripts are classic ones. It knows the hash of the WebAssembly it belongs to. */
 async function bundleClassicScript(shell, directory) {
   const entry = join(directory, 'dist/polyfill.global.js');
   await shell.run(npmProgram('esbuild'), [
     entry, '--bundle', '--minify', '--format=iife', '--target=es2022',
-    '--define:import.meta.url=moduleUrl', `--inject:${join(root, 'scripts/classic-script-url.js')}`,
-    `--outfile=${join(directory, 'polyfill.global.js')}`,
+    `--define:wasmIntegrity=${JSON.stringify(integrityOf(join(directory, 'dist/peersockets.wasm')))}`,
+    `--outfile=${join(directory, classicScript)}`,
   ]);
   rmSync(entry);
   rmSync(entry.replace(/\.js$/, '.d.ts'));
@@ -63,8 +76,24 @@ async function bundleClassicScript(shell, directory) {
 
 /** What the package holds as it lies in the repository. */
 function copiedFiles() {
-  const documents = readdirSync(root).filter((file) => /^(README\.md|LICENSE-.*)$/.test(file));
-  return [join(template, 'package.json'), ...documents.map((file) => join(root, file))];
+  const licences = readdirSync(root).filter((file) => file.startsWith('LICENSE-'));
+  return [join(template, 'package.json'), ...licences.map((file) => join(root, file))];
+}
+
+/** For each file that a page may load, what `integrity` of a `<script>`, of `fetch` or of an import map takes. */
+function hashFiles(directory) {
+  const files = readdirSync(directory, { recursive: true }).filter((file) => /\.(js|wasm)$/.test(file)).sort();
+  return Object.fromEntries(files.map((file) => [file.split(sep).join('/'), integrityOf(join(directory, file))]));
+}
+
+function integrityOf(file) {
+  return `sha384-${createHash('sha384').update(readFileSync(file)).digest('base64')}`;
+}
+
+/** The README, with what is known only when the package is built. */
+function fillIn(text, hashes) {
+  const { version } = JSON.parse(readFileSync(join(template, 'package.json'), 'utf8'));
+  return text.replaceAll('{version}', version).replaceAll('{integrity}', hashes[classicScript]);
 }
 
 /** Everything but the wasm that decides what the package holds. */
@@ -73,7 +102,7 @@ function packageSources() {
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => dirname(file) !== templateGlue);
-  const scripts = ['package.mjs', 'wasm.mjs', 'classic-script-url.js'].map((file) => join(root, 'scripts', file));
+  const scripts = ['package.mjs', 'wasm.mjs'].map((file) => join(root, 'scripts', file));
   return [...typescript, ...scripts, join(root, 'package-lock.json'), ...copiedFiles()];
 }
 

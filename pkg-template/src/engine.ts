@@ -4,6 +4,7 @@ import type { Call } from './backlog.js';
 import { PeerSocketsError } from './errors.js';
 import type { Problem } from './errors.js';
 import { loadWasm } from './load.js';
+import type { LocateWasm } from './load.js';
 import type { Message } from './message.js';
 import { misnamedOptions } from './option-names.js';
 import { fillIn, readOptions } from './options.js';
@@ -61,9 +62,9 @@ export class Engine {
   #failure: PeerSocketsError | undefined;
   #isClosed = false;
 
-  constructor(options: PeerSocketsOptions | null | undefined, host: Host) {
+  constructor(options: PeerSocketsOptions | null | undefined, host: Host, locateWasm?: LocateWasm) {
     this.#host = host;
-    this.opened = this.#open(options);
+    this.opened = this.#open(options, locateWasm);
     // Whoever wants to know asks for `ready` or listens to `error`.
     this.opened.catch(() => {});
   }
@@ -159,15 +160,15 @@ export class Engine {
     else if (this.#failure) call.fail?.(this.#failure);
   }
 
-  async #open(options: PeerSocketsOptions | null | undefined): Promise<void> {
+  async #open(options: PeerSocketsOptions | null | undefined, locateWasm: LocateWasm | undefined): Promise<void> {
     try {
       const given = readOptions(options);
       for (const problem of misnamedOptions(options)) this.report(problem, () => undefined);
-      await loadWasm(given.wasm);
+      await loadWasm(given.wasm, locateWasm);
       if (given.drive === undefined || given.relays === undefined) await pageIsParsed();
       if (!this.#isClosed) this.#start(fillIn(given, currentPage()));
     } catch (cause) {
-      throw this.#fail(cause);
+      throw isRendering(cause) ? cause : this.#fail(cause);
     }
   }
 
@@ -238,6 +239,11 @@ export class Engine {
     const problem = { code, reason: text, url, topic: topic ?? receiver?.topic, message, peerId: peerId === 0 ? undefined : peerId };
     this.#host.onProblem(problem, receiver?.target);
   }
+}
+
+/** A server that renders a page shows what the browser shows first: that it loads. */
+function isRendering(cause: unknown): boolean {
+  return cause instanceof PeerSocketsError && cause.code === 'no-page';
 }
 
 function crashOf(cause: unknown): PeerSocketsError {

@@ -12,7 +12,7 @@ const REMEDIES = {
   'topic-too-long': 'Use a shorter topic: 255 bytes of UTF-8 is the most.',
   'too-many-topics': 'Close topics that are no longer needed: 128 can be joined at once.',
   'too-many-handles': 'Close what join() and watch() returned when it is no longer needed.',
-  'already-installed': 'Call install() before anything else installs, or pass force: true.',
+  'already-installed': 'Call install() with them before anything else does, or pass force: true.',
   'cannot-install': 'Use the object that install() returns instead of the global one.',
   // Pressure and loss
   'queue-full': 'Wait before sending more; the event carries the message and its peerId, to send it again.',
@@ -38,8 +38,10 @@ const REMEDIES = {
   'not-a-peer': 'Check the URL: what answers there does not replicate a drive on a WebSocket.',
   'no-drive': 'Open the drive in that process, or name the drive that it has. It is tried again by itself.',
   // The WebAssembly
-  'wasm-load-failed': 'Check that the file is served there and that the page may fetch it (CORS, connect-src), or pass install({ wasm }) its URL or bytes.',
+  'wasm-load-failed': "The page must be able to fetch the package's dist/peersockets.wasm (CORS, connect-src): copy it there, or elsewhere and write install({ wasm: '/peersockets.wasm' }). With Vite before 8 write optimizeDeps: { exclude: ['beaker-peersockets'] } in vite.config.js.",
   'wasm-blocked-by-csp': "Add 'wasm-unsafe-eval' to script-src in the page's Content-Security-Policy.",
+  'no-wasm': "Write install({ wasm: '/peersockets.wasm' }), or import beaker-peersockets instead of beaker-peersockets/slim.",
+  'no-page': 'On a server nothing needs to be done: the same code connects in the browser. Elsewhere pass the bytes: install({ wasm: bytes }).',
   'crashed': 'Reload the page. This is a bug in beaker-peersockets: please report it.',
 } as const;
 

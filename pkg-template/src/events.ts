@@ -16,15 +16,18 @@ export class PeerEvent extends Event {
   }
 }
 
+/** Bytes with a buffer of their own, which TypeScript 5.7 and newer call `Uint8Array<ArrayBuffer>`. */
+export type MessageBytes = ReturnType<Uint8Array['slice']>;
+
 /** A peer sent a message (`message`). */
 export class TopicMessageEvent extends Event {
   /** The id of the peer that sent it. */
   readonly peerId: number;
   /** Its bytes, 0 to 8,388,607 of them: a copy of this listener's topic object alone. */
-  readonly message: Uint8Array;
+  readonly message: MessageBytes;
 
   /** @internal */
-  constructor(peerId: number, message: Uint8Array) {
+  constructor(peerId: number, message: MessageBytes) {
     super('message');
     this.peerId = peerId;
     this.message = message;

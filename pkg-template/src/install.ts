@@ -3,40 +3,58 @@ import { Warnings } from './errors.js';
 import { PeerSockets } from './peer-sockets.js';
 import type { PeerSocketsOptions } from './peer-sockets.js';
 
-/** What {@link install} takes. */
+declare global {
+  /** Beaker's APIs, as far as they are there. Whoever brings another one adds it to this interface. */
+  interface Beaker {
+    /** Messages between the devices that have this drive open. */
+    peersockets: PeerSockets;
+  }
+
+  interface Window {
+    /** Beaker's APIs, once `install()` was called. */
+    beaker: Beaker;
+  }
+}
+
+/** What `install()` takes. */
 export interface InstallOptions extends PeerSocketsOptions {
   /** Replace a `beaker.peersockets` that is there already, and close it if it can be closed. Default: `false`, it stays. */
   force?: boolean;
 }
 
 /**
- * Makes a {@link PeerSockets} the page's `beaker.peersockets`, beside whatever else `beaker` has. It never throws; mistakes in the
- * options come as `error` events, and what can't be installed is a `console.warn`.
+ * `install()` of an entry that makes a `PeerSockets` this way.
  *
- * @returns what is `beaker.peersockets` from now on: without `force` and where there was one, that one, be it Beaker's own
+ * @internal
  */
-export function install(options?: InstallOptions | null): PeerSockets {
+export function installMade(make: (options: InstallOptions | null | undefined) => PeerSockets, options?: InstallOptions | null): PeerSockets {
   const beaker = presentBeaker();
   const present = attempt(() => beaker?.['peersockets']);
-  if (present && !attempt(() => options?.force)) {
-    if (isOurs(present) && isConfigured(options)) {
-      warnings.warn({ code: 'already-installed', reason: 'install() was called again, so these options are ignored' });
+  if (present && !isOver(present) && !attempt(() => options?.force)) {
+    if (isOurs(present) && isNews(options)) {
+      warnings.warn({ code: 'already-installed', reason: 'install() was called again, with other options, which are ignored' });
     }
     return present as PeerSockets;
   }
-  const sockets = new PeerSockets(options);
+  const sockets = make(options);
   const isInstalled =
     attempt(() => beaker && define(beaker, 'peersockets', sockets)) ||
     attempt(() => define(globalThis, 'beaker', { ...beaker, peersockets: sockets }));
   if (!isInstalled) {
     warnings.warn({ code: 'cannot-install', reason: 'the page has a beaker.peersockets that can not be replaced' });
-  } else if (present) {
-    closeIfPossible(present);
+  } else {
+    installedWith = wishOf(options);
+    if (present) closeIfPossible(present);
   }
   return sockets;
 }
 
 const warnings = new Warnings();
+
+/** What `beaker.peersockets` was asked to be. */
+let installedWith: Wish | undefined;
+
+type Wish = readonly unknown[];
 
 /** The page's own `beaker`. An element with that id is none: it only seems to be on `window`. */
 function presentBeaker(): Record<string, unknown> | undefined {
@@ -48,13 +66,28 @@ function define(target: object, name: string, value: unknown): boolean {
   return Reflect.defineProperty(target, name, { value, configurable: true, enumerable: true, writable: true });
 }
 
-function isOurs(present: unknown): boolean {
+function isOurs(present: unknown): present is PeerSockets {
   return attempt(() => present instanceof PeerSockets) ?? false;
 }
 
-/** Options that can't be read are a wish too. */
-function isConfigured(options: InstallOptions | null | undefined): boolean {
-  return attempt(() => [options?.drive, options?.relays, options?.wasm].some((option) => option !== undefined)) ?? true;
+/** Whether it is one of ours that will never do anything again. */
+function isOver(present: unknown): boolean {
+  return isOurs(present) && /^(closed|failed)$/.test(present.state);
+}
+
+/** Whether something is asked for that `beaker.peersockets` is not. Components and reloaded modules ask again for what they asked for. */
+function isNews(options: InstallOptions | null | undefined): boolean {
+  // Options that can't be read are a wish too.
+  const wish = wishOf(options);
+  return !wish || wish.some((part, index) => part !== undefined && part !== installedWith?.[index]);
+}
+
+/** The options as something to compare. */
+function wishOf(options: InstallOptions | null | undefined): Wish | undefined {
+  return attempt(() => {
+    const { drive, relays, wasm } = options ?? {};
+    return [drive, relays, wasm].map((option) => (option === undefined || ArrayBuffer.isView(option) ? option : String(option)));
+  });
 }
 
 /** A stranger's `close` may throw: it is not ours to report. */

@@ -1,30 +1,42 @@
 import { attempt } from './attempt.js';
 import { PeerSocketsError } from './errors.js';
+import { isServer } from './page.js';
 import { thrownText } from './text.js';
-import { wasmUrl } from './wasm-url.js';
 import initialise from './wasm/glue.js';
 
-/** Where the WebAssembly comes from: its URL (absolute, or relative to the page), a response, its bytes, or the compiled module. */
-export type WasmSource = URL | string | Response | BufferSource | WebAssembly.Module;
+/**
+ * Where the WebAssembly comes from: its URL (absolute, or relative to the page), a request for it, a response, its bytes, or the
+ * compiled module.
+ */
+export type WasmSource = URL | string | Request | Response | BufferSource | WebAssembly.Module;
+
+/**
+ * How an entry of the package finds the WebAssembly where the page does not say where it is.
+ *
+ * @internal
+ */
+export type LocateWasm = () => WasmSource;
 
 let loading: Promise<void> | undefined;
 
 /**
  * Loads the WebAssembly, once: later calls get the first one's outcome, whatever they name. After a failure the next call tries again.
- * Rejects with a {@link PeerSocketsError}: `wasm-load-failed` or `wasm-blocked-by-csp`.
+ * Rejects with a {@link PeerSocketsError}: `wasm-load-failed`, `wasm-blocked-by-csp`, `no-wasm` or `no-page`.
  *
  * @internal
  */
-export function loadWasm(source?: WasmSource): Promise<void> {
-  loading ??= load(source).catch((error: unknown) => {
+export function loadWasm(source: WasmSource | undefined, locate: LocateWasm | undefined): Promise<void> {
+  loading ??= load(source, locate).catch((error: unknown) => {
     loading = undefined;
-    throw classify(error, source);
+    throw error instanceof PeerSocketsError ? error : classify(error, () => source ?? locate?.());
   });
   return loading;
 }
 
-async function load(source: WasmSource = wasmUrl()): Promise<void> {
-  await initialise({ module_or_path: await compile(source) });
+async function load(source: WasmSource | undefined, locate: LocateWasm | undefined): Promise<void> {
+  const found = source ?? locate?.();
+  if (found === undefined) throw new PeerSocketsError({ code: 'no-wasm', reason: 'nothing says where the WebAssembly is' });
+  await initialise({ module_or_path: await compile(found) });
 }
 
 async function compile(source: WasmSource): Promise<WebAssembly.Module> {
@@ -33,19 +45,21 @@ async function compile(source: WasmSource): Promise<WebAssembly.Module> {
   if (tag === '[object WebAssembly.Module]') return source as WebAssembly.Module;
   if (tag === '[object Response]') return compileResponse(source as Response);
   if (tag === '[object ArrayBuffer]' || ArrayBuffer.isView(source)) return WebAssembly.compile(source as BufferSource);
-  return compileResponse(await fetch(source as URL | string));
+  if (isServer()) throw new PeerSocketsError({ code: 'no-page', reason: 'this is no web page, so nothing is fetched' });
+  return compileResponse(await fetch(source as URL | string | Request));
 }
 
 /** Compiles while it downloads, where the server names the type, without which browsers refuse to. */
 async function compileResponse(response: Response): Promise<WebAssembly.Module> {
   if (!response.ok) throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());
   const type = response.headers.get('content-type')?.trim().toLowerCase();
+  if (type?.startsWith('text/html')) throw new Error('the server sent a page instead of it');
   if (type === 'application/wasm') return WebAssembly.compileStreaming(response);
   return WebAssembly.compile(await response.arrayBuffer());
 }
 
-function classify(cause: unknown, source: WasmSource | undefined): PeerSocketsError {
-  const url = attempt(() => urlOf(source ?? wasmUrl()));
+function classify(cause: unknown, locate: () => WasmSource | undefined): PeerSocketsError {
+  const url = attempt(() => urlOf(locate()));
   if (typeof WebAssembly === 'undefined') {
     return new PeerSocketsError({ code: 'wasm-load-failed', reason: 'this browser has WebAssembly switched off', url, cause });
   }
@@ -65,9 +79,9 @@ function mayCompile(): boolean {
   }
 }
 
-function urlOf(source: WasmSource): string | undefined {
+function urlOf(source: WasmSource | undefined): string | undefined {
   const tag = Object.prototype.toString.call(source);
-  if (tag === '[object Response]') return (source as Response).url || undefined;
+  if (tag === '[object Request]' || tag === '[object Response]') return (source as Request | Response).url || undefined;
   if (tag !== '[object String]' && tag !== '[object URL]') return undefined;
   const text = String(source);
   return attempt(() => new URL(text, (globalThis.document as Document | undefined)?.baseURI).href) ?? text;

@@ -36,6 +36,15 @@ export function currentPage(): Page {
 }
 
 /**
+ * Whether this is neither a page nor a worker, as where a server renders the page.
+ *
+ * @internal
+ */
+export function isServer(): boolean {
+  return !('document' in globalThis) && !('WorkerGlobalScope' in globalThis);
+}
+
+/**
  * Resolves when every `<meta>` of the page has been read, also those behind the script that started us.
  *
  * @internal

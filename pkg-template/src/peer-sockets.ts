@@ -1,10 +1,11 @@
 import { Engine } from './engine.js';
+import type { Host } from './engine.js';
 import { Warnings } from './errors.js';
 import type { Problem } from './errors.js';
 import { PeerSocketsEventTarget, isHeard } from './event-target.js';
 import { PeerSocketsErrorEvent, StateEvent } from './events.js';
 import { followPage } from './lifecycle.js';
-import type { WasmSource } from './load.js';
+import type { LocateWasm, WasmSource } from './load.js';
 import { PeerEvents } from './peer-events.js';
 import type { State, Stats } from './stats.js';
 import { toText } from './text.js';
@@ -38,7 +39,11 @@ export interface PeerSocketsOptions {
    * Default: the page's `<meta name="peersockets-peer" content="wss://...">` (one tag or several), else none.
    */
   peers?: string | string[];
-  /** Where the WebAssembly comes from; by default `peersockets.wasm` beside this package's modules. Loaded once for all. */
+  /**
+   * Where the WebAssembly comes from. It is loaded once for all: what the first one names counts.
+   *
+   * Default: `peersockets.wasm` beside this package's modules; of `beaker-peersockets/slim` there is none.
+   */
   wasm?: WasmSource;
 }
 
@@ -66,15 +71,19 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
    *
    * @param options - drive, relays and WebAssembly, where the defaults don't fit
    */
-  constructor(options?: PeerSocketsOptions | null) {
+  constructor(options?: PeerSocketsOptions | null);
+  /** @internal */
+  constructor(options: PeerSocketsOptions | null | undefined, locateWasm: LocateWasm);
+  constructor(options?: PeerSocketsOptions | null, locateWasm?: LocateWasm) {
     super();
     // In Beaker the methods could be taken off the object.
     this.join = this.join.bind(this);
     this.watch = this.watch.bind(this);
-    this.#engine = new Engine(options, {
+    const host: Host = {
       onProblem: (problem, target) => this.#report(problem, target),
       onState: (state) => this.#become(state),
-    });
+    };
+    this.#engine = new Engine(options, host, locateWasm);
     followPage(this.#engine, this.#page.signal);
   }
 
@@ -105,7 +114,8 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
 
   /**
    * Resolves when the WebAssembly is loaded and has all calls made before; there may be no relay and no peer yet. Rejects with a
-   * {@link PeerSocketsError}, `code` `bad-options`, `wasm-load-failed`, `wasm-blocked-by-csp` or `crashed`.
+   * {@link PeerSocketsError}, `code` `bad-options`, `wasm-load-failed`, `wasm-blocked-by-csp`, `no-wasm` or `crashed`; where a server
+   * renders the page with `no-page`, of which no event tells.
    */
   get ready(): Promise<void> {
     return this.#engine.opened;

@@ -4,15 +4,13 @@
  * @module
  */
 
-import { install } from './install.js';
-import type { PeerSockets } from './peer-sockets.js';
+import { install } from './located.js';
+
+export type { PeerSockets } from './located.js';
 
 declare global {
   /** Beaker's APIs, as far as they are there. */
-  var beaker: {
-    /** Messages between the devices that have this drive open. */
-    peersockets: PeerSockets;
-  };
+  var beaker: Beaker;
 }
 
 // A page that is rendered on a server imports this there too.

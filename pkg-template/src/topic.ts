@@ -4,7 +4,7 @@ import type { Engine, Receiver } from './engine.js';
 import type { Problem } from './errors.js';
 import { PeerSocketsEventTarget } from './event-target.js';
 import { TopicMessageEvent } from './events.js';
-import type { PeerSocketsErrorEvent } from './events.js';
+import type { MessageBytes, PeerSocketsErrorEvent } from './events.js';
 import { LONGEST, toBytes } from './message.js';
 import type { Message, SendableMessage } from './message.js';
 import { parsePeerId } from './peer-id.js';
@@ -131,7 +131,7 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
       rust,
       topic: this.name,
       receive: (kind, peerId, payload) => {
-        if (kind === Kind.message) this.dispatchEvent(new TopicMessageEvent(peerId, payload as Uint8Array));
+        if (kind === Kind.message) this.dispatchEvent(new TopicMessageEvent(peerId, payload as MessageBytes));
       },
       abandon: () => {},
     };

@@ -1,5 +1,5 @@
 /**
- * Where the WebAssembly lies. This is the only place that says so: bundlers see it, copy the file and write their own URL here.
+ * Where the WebAssembly lies. This is the only module that says so: bundlers see it, copy the file and write their own URL here.
  *
  * @internal
  */

@@ -9,7 +9,7 @@ import { startWebServer } from './support/web-server.mjs';
 
 const WASM = '/pkg/dist/peersockets.wasm';
 const NAME_A_DRIVE = 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">.';
-const CHECK_THE_FILE = 'Check that the file is served there and that the page may fetch it (CORS, connect-src), or pass install({ wasm }) its URL or bytes.';
+const CHECK_THE_FILE = "The page must be able to fetch the package's dist/peersockets.wasm (CORS, connect-src): copy it there, or elsewhere and write install({ wasm: '/peersockets.wasm' }). With Vite before 8 write optimizeDeps: { exclude: ['beaker-peersockets'] } in vite.config.js.";
 const WAIT = 'Wait before sending more; the event carries the message and its peerId, to send it again.';
 /** What Chromium itself says of what it did not load. */
 const CHROMIUM = [/^Failed to load resource: /, /Content Security Policy/];
@@ -161,7 +161,7 @@ test('bad-message, topic-too-long, too-many-topics: each says what to do', async
 
 for (const [what, answer, reason] of [
   ['is not there', { status: 404, type: 'text/plain', body: 'gone' }, 'the server answered 404 Not Found'],
-  ['is a page', { status: 200, type: 'text/html', body: '<!doctype html>' }, 'WebAssembly.compile(): expected magic word 00 61 73 6d, found 3c 21 64 6f @+0'],
+  ['is a page', { status: 200, type: 'text/html', body: '<!doctype html>' }, 'the server sent a page instead of it'],
 ]) {
   test(`wasm-load-failed: the file ${what}; what was sent comes back`, async (t) => {
     const server = await startWebServer({ answers: { [WASM]: answer } });

@@ -26,6 +26,14 @@ export async function startRelay({ www = `${root}tests/e2e/pages`, pkg = `${root
   return relay;
 }
 
+/** All that were started. */
+const relays = [];
+
+process.on('exit', (code) => {
+  if (code === 0) return;
+  for (const { url, log } of relays) if (log) console.error(`# log of the relay at ${url}:\n${log}`);
+});
+
 class Relay {
   #options;
   #process;
@@ -34,9 +42,7 @@ class Relay {
 
   constructor(options) {
     this.#options = options;
-    process.on('exit', (code) => {
-      if (code !== 0 && this.log) console.error(`# log of the relay at ${this.url}:\n${this.log}`);
-    });
+    relays.push(this);
   }
 
   /** Where it serves pages, such as `http://127.0.0.1:40123`. */
