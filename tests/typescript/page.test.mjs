@@ -87,7 +87,7 @@ test('a_host_with_its_port_is_no_path', () => {
 });
 
 test('a_worker_has_the_relays_and_the_drive_that_it_names_and_no_others', () => {
-  const worker = { ...page({ 'peersockets-relay': ['wss://x/relay'] }), hasDocument: false };
+  const worker = { ...page(), hasDocument: false };
   assert.deepEqual(chooseRelays(undefined, worker), []);
   assert.deepEqual(chooseRelays('ws://a/r', worker), ['ws://a/r']);
   assert.equal(fillIn({}, worker).origin, 'null');
