@@ -21,12 +21,13 @@ export async function startWebServer({ headers = {}, answers = {} } = {}) {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  after(() => {
+  const stop = () => {
     server.closeAllConnections();
     server.close();
-  });
+  };
+  after(stop);
   const host = `127.0.0.1:${server.address().port}`;
-  return { url: `http://${host}`, relayUrl: `ws://${host}/relay` };
+  return { url: `http://${host}`, relayUrl: `ws://${host}/relay`, stop };
 }
 
 /** What is served at a path. */
