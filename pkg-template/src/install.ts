@@ -38,8 +38,8 @@ export function installMade(make: (options: InstallOptions | null | undefined) =
   }
   const sockets = make(options);
   const isInstalled =
-    attempt(() => beaker && define(beaker, 'peersockets', sockets)) ||
-    attempt(() => define(globalThis, 'beaker', { ...beaker, peersockets: sockets }));
+    isPlaced(sockets, () => beaker && define(beaker, 'peersockets', sockets)) ||
+    isPlaced(sockets, () => define(globalThis, 'beaker', likeness(beaker, sockets)));
   if (!isInstalled) {
     warnings.warn({ code: 'cannot-install', reason: 'the page has a beaker.peersockets that can not be replaced' });
   } else {
@@ -59,11 +59,26 @@ type Wish = readonly unknown[];
 /** The page's own `beaker`. An element with that id is none: it only seems to be on `window`. */
 function presentBeaker(): Record<string, unknown> | undefined {
   const beaker = attempt(() => (Object.hasOwn(globalThis, 'beaker') ? (globalThis as Record<string, unknown>)['beaker'] : undefined));
-  return beaker !== null && typeof beaker === 'object' ? (beaker as Record<string, unknown>) : undefined;
+  return beaker !== null && /^(object|function)$/.test(typeof beaker) ? (beaker as Record<string, unknown>) : undefined;
+}
+
+/** Whether `beaker.peersockets` is what was placed there: a getter may make an object anew for each who asks. */
+function isPlaced(sockets: PeerSockets, place: () => boolean | undefined): boolean {
+  return attempt(() => place() && presentBeaker()?.['peersockets'] === sockets) ?? false;
+}
+
+/** What stands in for a `beaker` that takes nothing: all that it has, getters unread, and this. */
+function likeness(beaker: object = {}, sockets: PeerSockets): object {
+  const members: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(beaker);
+  return Object.create(Object.getPrototypeOf(beaker) as object, { ...members, peersockets: propertyOf(sockets) }) as object;
 }
 
 function define(target: object, name: string, value: unknown): boolean {
-  return Reflect.defineProperty(target, name, { value, configurable: true, enumerable: true, writable: true });
+  return Reflect.defineProperty(target, name, propertyOf(value));
+}
+
+function propertyOf(value: unknown): PropertyDescriptor {
+  return { value, configurable: true, enumerable: true, writable: true };
 }
 
 function isOurs(present: unknown): present is PeerSockets {
@@ -85,8 +100,8 @@ function isNews(options: InstallOptions | null | undefined): boolean {
 /** The options as something to compare. */
 function wishOf(options: InstallOptions | null | undefined): Wish | undefined {
   return attempt(() => {
-    const { drive, relays, wasm } = options ?? {};
-    return [drive, relays, wasm].map((option) => (option === undefined || ArrayBuffer.isView(option) ? option : String(option)));
+    const { drive, relays, peers, wasm } = options ?? {};
+    return [drive, relays, peers, wasm].map((option) => (option === undefined || ArrayBuffer.isView(option) ? option : String(option)));
   });
 }
 

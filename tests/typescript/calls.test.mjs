@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { PeerSockets, PeerSocketsError, install, ready } from '../../pkg/dist/index.js';
+import { PeerSockets, PeerSocketsError, ready } from '../../pkg/dist/index.js';
 
 const wasm = await readFile(new URL('../../pkg/dist/peersockets.wasm', import.meta.url));
 const options = { wasm, relays: [], drive: 'ab'.repeat(32) };
@@ -249,48 +249,6 @@ test('a_drive_that_can_not_be_read_is_an_error_event', async () => {
   await settled();
   assert.ok(errors.some(({ code, reason }) => code === 'bad-drive' && reason.includes('short')));
   sockets.close();
-});
-
-test('install_keeps_what_beaker_has_and_what_is_installed', (context) => {
-  const warn = context.mock.method(console, 'warn', () => {});
-  globalThis.beaker = Object.freeze({ hyperdrive: 'here' });
-  const first = install(options);
-  assert.equal(globalThis.beaker.hyperdrive, 'here');
-  assert.equal(globalThis.beaker.peersockets, first);
-  assert.equal(install(), first);
-  assert.equal(warn.mock.callCount(), 0);
-  const second = install({ ...options, force: true });
-  assert.equal(globalThis.beaker.peersockets, second);
-  assert.equal(first.state, 'closed');
-  second.close();
-  delete globalThis.beaker;
-});
-
-test('install_may_be_called_again_with_the_same_options_and_others_are_a_warning', (context) => {
-  const warn = context.mock.method(console, 'warn', () => {});
-  const first = install({ ...options, relays: ['ws://127.0.0.1:9/relay'] });
-  assert.equal(install({ ...options, relays: ['ws://127.0.0.1:9/relay'] }), first);
-  assert.equal(install({ drive: options.drive }), first);
-  assert.equal(warn.mock.callCount(), 0);
-  assert.equal(install({ drive: 'cd'.repeat(32) }), first);
-  assert.match(warn.mock.calls[0].arguments[0], /already-installed/);
-  first.close();
-  delete globalThis.beaker;
-});
-
-test('install_replaces_what_was_closed_or_has_failed', async () => {
-  const closed = install(options);
-  closed.close();
-  const failed = install({ get drive() { throw new Error('no drive today'); } });
-  assert.notEqual(failed, closed);
-  await assert.rejects(failed.ready, { code: 'bad-options' });
-  await settled();
-  const last = install(options);
-  assert.notEqual(last, failed);
-  assert.equal(globalThis.beaker.peersockets, last);
-  await last.ready;
-  last.close();
-  delete globalThis.beaker;
 });
 
 test('importing_the_polyfill_outside_a_page_installs_nothing', async () => {
