@@ -7,14 +7,31 @@ import { delimiter, dirname, join, relative } from 'node:path';
 import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { registry } from './package-registry.mjs';
+import { startRegistry } from './registry.mjs';
 
 const run = promisify(execFile);
-const workspace = fileURLToPath(new URL('../../../node_modules/', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const workspace = join(root, 'node_modules');
 /** Longest time that a command may take before the test fails, in milliseconds. */
 const PATIENCE = 120_000;
 
 export const name = 'beaker-peersockets';
+
+const scratch = await mkdtemp(join(tmpdir(), 'registry-'));
+/** It has the package as `npm pack` packs it, and nothing else. */
+const registry = await startRegistry([join(root, 'pkg')], scratch);
+after(async () => {
+  registry.close();
+  await rm(scratch, { recursive: true, force: true });
+});
+
+/** Commands find the tools of the workspace; npm asks that registry, once, and remembers nothing from elsewhere. */
+const environment = {
+  ...process.env,
+  PATH: [join(workspace, '.bin'), process.env.PATH].join(delimiter),
+  npm_config_registry: registry.url, npm_config_cache: join(scratch, 'cache'), npm_config_fetch_retries: '0',
+  npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false',
+};
 
 /**
  * A folder in which the package was installed. It is gone when the test ends, or the file if that calls.
@@ -64,8 +81,7 @@ class Project {
 
   /** Runs a command in it, one of its tools included; gives what that wrote. It must end by itself. */
   async run(command, ...parameters) {
-    const env = { ...process.env, ...registry, PATH: [join(workspace, '.bin'), process.env.PATH].join(delimiter) };
-    return run(command, parameters, { cwd: this.directory, env, timeout: PATIENCE });
+    return run(command, parameters, { cwd: this.directory, env: environment, timeout: PATIENCE });
   }
 
   /** Runs a module in it. */
