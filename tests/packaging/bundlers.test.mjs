@@ -111,6 +111,7 @@ async function wasmError(t, url, ...expected) {
   const person = await openPerson(t, browser);
   person.expect(/^\[beaker-peersockets\] wasm-load-failed/, ...expected);
   const [line] = await Promise.all([person.page.waitForEvent('console', (message) => message.text().includes('wasm-load-failed')), person.page.goto(url)]);
+  await person.page.close();
   const [, reason, remedy] = /^\[beaker-peersockets\] (.+?)\. The page .+ (install\(\{.+?\}\))/.exec(line.text());
   return { reason, remedy };
 }

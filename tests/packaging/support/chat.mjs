@@ -23,12 +23,20 @@ export function pageWith(script, head = '') {
 }
 
 /**
- * Opens a page that runs the program, or one that does the same, in two contexts. Resolves when each was greeted by the other.
- * @returns the two people
+ * Opens a page that runs the program, or one that does the same, in two contexts, and waits until each was greeted by the other.
+ * Then `afterwards` is done with the two people, and the pages are closed: before their relay, of whose end they would complain.
  */
-export async function twoGreetEachOther(t, browser, url) {
-  const people = [];
-  for (let count = 0; count < 2; count += 1) people.push(await openPerson(t, browser, url));
-  await Promise.all(people.map((person) => person.line(GREETED)));
-  return people;
+export async function twoGreetEachOther(t, browser, url, afterwards = () => {}) {
+  await withTwoPeople(t, browser, async (people) => {
+    for (const { page } of people) await page.goto(url);
+    await Promise.all(people.map((person) => person.line(GREETED)));
+    await afterwards(people);
+  });
+}
+
+/** Does something with two people who have no page open yet; closes their pages. */
+export async function withTwoPeople(t, browser, action) {
+  const people = [await openPerson(t, browser), await openPerson(t, browser)];
+  await action(people);
+  for (const { page } of people) await page.close();
 }

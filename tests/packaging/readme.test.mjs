@@ -1,0 +1,226 @@
+// The code in the READMEs does what is written beside it: every block is run as it stands, in the place it is written for.
+// A block that nobody runs here fails.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { createServer } from 'vite';
+import { openPerson, startBrowser } from '../e2e/support/browser.mjs';
+import { startRelay } from '../e2e/support/relay.mjs';
+import { startCdn } from './support/cdn.mjs';
+import { pageWith, twoGreetEachOther, withTwoPeople } from './support/chat.mjs';
+import { newProject } from './support/project.mjs';
+import { codeBlocks } from './support/readme.mjs';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+/** Who greets whom it sees, where the code of the block does not. */
+const GREETING = `
+  chat.addEventListener('message', ({ peerId, message }) => console.log(\`peer \${peerId} says \${new TextDecoder().decode(message)}\`))
+  window.beaker.peersockets.watch().addEventListener('join', ({ peerId }) => chat.send(peerId, 'hello'))
+`;
+
+const browser = await startBrowser();
+
+/** What is done with the blocks of each file: for a language under a heading, one function for each block, in their order. */
+const covered = {
+  'README.md': {
+    'html under beaker-peersockets': [runBeakerExample],
+    'sh under Try it': [runFromAClone],
+    'sh under Your own page': [installFromNpm, copyBesideTheBundle, buildAndServe],
+    'js under Your own page': [(t, code) => runInPage(t, code + GREETING)],
+    'text under The way of one message': [isNoCode],
+  },
+  // As it is in the package, where the version and the hash are filled in.
+  'pkg/README.md': {
+    'sh under beaker-peersockets': [installFromNpm],
+    'js under beaker-peersockets': [runMainExample],
+    'sh under Your tools': [copyBesideTheBundle],
+    'js under Your tools': [configureVite],
+    'html under Without tools': [runFromUnpkg, runFromUnpkg],
+    'jsx under React': [showInReact],
+    'js under The WebAssembly by hand': [buildSlim],
+  },
+};
+
+for (const [file, runners] of Object.entries(covered)) {
+  const left = Object.fromEntries(Object.entries(runners).map(([place, functions]) => [place, [...functions]]));
+  for (const { language, heading, line, code } of await codeBlocks(join(root, file))) {
+    const place = `${language} under ${heading}`;
+    const run = left[place]?.shift();
+    test(`${file}, line ${line}: ${place}`, (t) => {
+      assert.ok(run, 'nothing runs this code: say in tests/packaging/readme.test.mjs what does');
+      return run(t, code);
+    });
+  }
+  test(`${file} has every block that something is to run`, () => {
+    assert.deepEqual(Object.entries(left).filter(([, functions]) => functions.length > 0).map(([place]) => place), []);
+  });
+}
+
+/** The page of somebody who has the package and the relay: its example works as a whole page. */
+async function runBeakerExample(t, code) {
+  const relay = await serve(t, { 'index.html': `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">${code}` }, { pkg: join(root, 'pkg') });
+  await withTwoPeople(t, browser, async (people) => {
+    for (const { page } of people) await page.goto(relay.url);
+    for (const person of people) {
+      await person.evaluate(async () => {
+        if (peerIds.size === 0) await new Promise((resolve) => peerEvents.addEventListener('join', resolve));
+      });
+    }
+    for (const [number, person] of people.entries()) {
+      await person.evaluate((number) => sendToAll(`hello from ${number}`), number);
+      await people[1 - number].line(`peer 1 says hello from ${number}`);
+    }
+  });
+}
+
+/** `npm test` is what runs this; the port of `npm start` may be taken, so it gets another one. */
+async function runFromAClone(t, code) {
+  const [start, tests, ...others] = code.trim().split('\n').map((line) => line.replace(/ *#.*$/, ''));
+  assert.deepEqual([start, tests, others], ['npm start', 'npm test', []]);
+  const url = await listening(t, `${start} -- --port 0`, root);
+  const person = await openPerson(t, browser, url);
+  await person.evaluate(async () => {
+    const { beaker } = await import('/pkg/dist/polyfill.js').then(() => globalThis);
+    while (beaker.peersockets.state !== 'ready') await new Promise((resolve) => beaker.peersockets.addEventListener('state', resolve, { once: true }));
+  });
+  await person.page.close();
+}
+
+async function installFromNpm(t, code) {
+  const project = await newProject();
+  await rm(project.path('node_modules'), { recursive: true });
+  await project.run('sh', '-ec', code);
+  assert.ok((await project.read('dist/index.js')).length > 0);
+}
+
+/** Beside what Rollup and esbuild make. */
+async function copyBesideTheBundle(t, code) {
+  const main = `import { install } from 'beaker-peersockets'\nconst chat = install().join('chat')\n${GREETING}`;
+  const project = await newProject({ 'src/main.js': main, 'dist/index.html': pageWith('/main.js') }, ['rollup', '@rollup/plugin-node-resolve']);
+  await project.run('rollup', 'src/main.js', '--dir', 'dist', '--format', 'es', '--plugin', 'node-resolve', '--silent');
+  await project.run('sh', '-ec', code);
+  const relay = await startRelay({ www: project.path('dist') });
+  await twoGreetEachOther(t, browser, `${relay.url}/`);
+}
+
+/** In a directory that has what a clone has, and a page; the port may be taken, so the relay gets another one. */
+async function buildAndServe(t, code) {
+  const clone = await mkdtemp(join(tmpdir(), 'clone-'));
+  after(() => rm(clone, { recursive: true, force: true }));
+  for (const entry of ['package.json', 'node_modules', 'scripts', 'target', 'pkg']) await symlink(join(root, entry), join(clone, entry));
+  await mkdir(join(clone, 'my-page'));
+  const page = `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><script src="/pkg/polyfill.global.js"></script>`;
+  await writeFile(join(clone, 'my-page/index.html'), `${page}<script>const chat = beaker.peersockets.join('chat')${GREETING}</script>`);
+  const command = code.replace(/^(target\S+.*?) +#.*$/m, '$1 --listen 127.0.0.1:0');
+  assert.notEqual(command, code);
+  await twoGreetEachOther(t, browser, await listening(t, command, clone));
+}
+
+/** The example greets, and tells who goes. */
+async function runMainExample(t, code) {
+  await runInPage(t, code, async ([stays, goes]) => {
+    await goes.page.close();
+    await stays.line('peer 1 is gone');
+  });
+}
+
+async function configureVite(t, code) {
+  const relay = await startRelay();
+  const project = await newProject({
+    // The relay's address is the reader's own.
+    'vite.config.js': code.replace('ws://127.0.0.1:8787', relay.relayUrl.replace('/relay', '')),
+    'index.html': pageWith('/src/main.js'),
+    'src/main.js': `import { install } from 'beaker-peersockets'\nconst chat = install().join('chat')\n${GREETING}`,
+  }, ['vite']);
+  const server = await createServer({ root: project.directory, logLevel: 'warn', server: { host: '127.0.0.1', port: 0 } });
+  t.after(() => server.close());
+  await server.listen();
+  await twoGreetEachOther(t, browser, server.resolvedUrls.local[0]);
+}
+
+/** The whole body of a page. What it asks unpkg.com for, a server with the same paths answers. */
+async function runFromUnpkg(t, code) {
+  const cdn = await startCdn(await newProject());
+  const relay = await serve(t, { 'index.html': `<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,">${code}` });
+  const asked = [];
+  await withTwoPeople(t, browser, async (people) => {
+    for (const { context, page } of people) {
+      await context.route('https://unpkg.com/**', async (route) => {
+        const { pathname } = new URL(route.request().url());
+        asked.push(pathname);
+        await route.fulfill({ response: await route.fetch({ url: cdn.url + pathname }) });
+      });
+      await page.goto(relay.url);
+    }
+    await Promise.all(people.map((person) => person.line('peer 1 says hello')));
+  });
+  assert.equal(asked.filter((path) => path.endsWith('/dist/peersockets.wasm')).length, 2, asked.join(' '));
+}
+
+/** It shows who is here; tests/packaging/development.test.mjs edits it while it runs. */
+async function showInReact(t, code) {
+  const main = `
+    import { createElement } from 'react'
+    import { createRoot } from 'react-dom/client'
+    import { Peers } from './peers.jsx'
+
+    createRoot(document.body.appendChild(document.createElement('main'))).render(createElement(Peers))
+  `;
+  const project = await newProject({ 'src/main.js': main, 'src/peers.jsx': code, 'index.html': pageWith('/src/main.js') }, ['vite', '@vitejs/plugin-react', 'react', 'react-dom']);
+  await project.write({ 'vite.config.js': `import react from '@vitejs/plugin-react'\nexport default { plugins: [react()] }` });
+  await project.run('vite', 'build', '--logLevel', 'warn');
+  const relay = await startRelay({ www: project.path('dist') });
+  await withTwoPeople(t, browser, async (people) => {
+    for (const { page } of people) await page.goto(relay.url);
+    for (const { page } of people) await page.getByText('1 others are here').waitFor();
+  });
+}
+
+function buildSlim(t, code) {
+  return runInPage(t, `${code}\nconst chat = window.beaker.peersockets.join('chat')\n${GREETING}`);
+}
+
+function isNoCode(t, text) {
+  assert.ok(text.length > 0);
+}
+
+/** Two people open a page with this program, which Vite built, and greet each other. */
+async function runInPage(t, program, afterwards) {
+  const project = await newProject({ 'src/main.js': program, 'index.html': pageWith('/src/main.js') }, ['vite']);
+  await project.run('vite', 'build', '--logLevel', 'warn');
+  const relay = await startRelay({ www: project.path('dist') });
+  await twoGreetEachOther(t, browser, relay.url, afterwards);
+}
+
+/** A relay that serves these files. */
+async function serve(t, files, options = {}) {
+  const www = await mkdtemp(join(tmpdir(), 'www-'));
+  t.after(() => rm(www, { recursive: true, force: true }));
+  for (const [file, text] of Object.entries(files)) await writeFile(join(www, file), text);
+  return startRelay({ www, ...options });
+}
+
+/** Runs a command that ends in a relay; gives the address that it prints. It is interrupted when the test ends. */
+async function listening(t, command, cwd) {
+  const child = spawn('sh', ['-ec', command], { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const lines = [];
+  createInterface({ input: child.stderr }).on('line', (line) => lines.push(line));
+  t.after(async () => {
+    if (child.exitCode !== null) return;
+    const ended = once(child, 'close');
+    process.kill(-child.pid, 'SIGINT');
+    await ended;
+  });
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [, url] = /^listening on (http:\S+)$/.exec(line) ?? [];
+    if (url) return url;
+  }
+  throw new Error(`${command} ended before it listened:\n${lines.join('\n')}`);
+}
