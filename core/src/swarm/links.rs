@@ -187,10 +187,12 @@ impl Swarm {
             }
             LinkEvent::Lost { topic, length } => {
                 let peer = self.peer_of(id);
-                let text = format!(
-                    "a message of {length} bytes was dropped: {} bytes are being received already",
-                    limits::REASSEMBLY
-                );
+                let why = if length > limits::MESSAGE {
+                    format!("it is longer than {}", limits::MESSAGE)
+                } else {
+                    format!("{} bytes are being received already", limits::REASSEMBLY)
+                };
+                let text = format!("a message of {length} bytes was dropped: {why}");
                 let handles = self.handles.of_topic(&topic).to_vec();
                 for handle in handles {
                     let report = Report::new(Code::MessageLost, text.clone());
