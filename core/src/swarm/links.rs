@@ -93,6 +93,9 @@ impl Swarm {
             let change = self.devices.remove_link(peer, id, has_carried);
             self.tell(peer, change);
         }
+        if carrier == Carrier::Host {
+            self.update_state();
+        }
         self.settle();
     }
 
@@ -216,7 +219,7 @@ impl Swarm {
         match carrier {
             Carrier::Circuit { relay, line } => self.relays[relay].forget_redials(line.member),
             Carrier::DrivePeer(index) => self.join_drive_peer(now, index),
-            Carrier::Host => {}
+            Carrier::Host => self.update_state(),
         }
         self.tell(peer, change);
         let Some(place) = carrier.place() else {

@@ -413,13 +413,18 @@ impl Swarm {
         if self.state == State::Closed {
             return;
         }
-        let is_reached = self.places().into_iter().any(|place| self.is_reached(place));
         let is_first = self.state == State::Connecting && self.endpoints().any(|endpoint| !endpoint.has_been_tried);
-        match (is_reached, is_first) {
+        match (self.reaches_anyone(), is_first) {
             (true, _) => self.set_state(State::Ready),
             (false, true) => {}
             (false, false) => self.set_state(State::Offline),
         }
+    }
+
+    /// Whether a room is joined, or a drive peer is here, on a socket or on a stream of the host's.
+    fn reaches_anyone(&self) -> bool {
+        let is_of_host = |attached: &Attached| attached.carrier == Carrier::Host && attached.link.is_proved();
+        self.places().into_iter().any(|place| self.is_reached(place)) || self.links.values().any(is_of_host)
     }
 
     fn set_state(&mut self, state: State) {
@@ -434,10 +439,9 @@ impl Swarm {
         if self.is_settled {
             return;
         }
-        let is_joined = self.endpoints().any(|endpoint| endpoint.joined_socket().is_some());
         let all_tried = self.endpoints().all(|endpoint| endpoint.has_been_tried);
         let all_met = self.links.values().all(|attached| attached.role == Role::Responder || attached.link.is_proved());
-        if is_joined && all_tried && all_met {
+        if self.reaches_anyone() && all_tried && all_met {
             self.is_settled = true;
             self.early.clear();
         }
