@@ -311,10 +311,9 @@ impl Swarm {
 /// What the other end is told. A stranger's link is just over: dialling it again would do no better.
 fn hangup_reason(error: LinkError) -> HangupReason {
     match error {
-        LinkError::Capability | LinkError::ChannelClosed | LinkError::OwnDevice | LinkError::StreamEnded => {
-            HangupReason::Done
-        }
+        LinkError::Capability | LinkError::ChannelClosed | LinkError::OwnDevice => HangupReason::Done,
         LinkError::ProofTimeout | LinkError::Silent => HangupReason::Timeout,
+        // Among them a host's stream that ended by itself: nothing but damage ends one.
         _ => HangupReason::Violation,
     }
 }
