@@ -2,16 +2,21 @@
 //!
 //! A swarm that hosts gets an [`Output::Host`](super::Output::Host) for everything that is to be done to such a stream, in order.
 
-use super::{Carrier, LinkId, Swarm};
+use super::{Carrier, LinkId, State, Swarm};
 use crate::conversation::{Heard, Session};
 use crate::error::LinkError;
 use crate::secure::Role;
 use crate::time::Time;
 
 impl Swarm {
-    /// A stream that the host has: a Hyperswarm connection, for instance. It is a link until the host says that it ended.
+    /// A stream that the host has: a Hyperswarm connection, for instance. It is a link until the host says that it ended. A swarm that
+    /// is closed has it ended at once.
     pub fn handle_stream(&mut self, now: Time) -> LinkId {
-        self.add_link(now, Carrier::Host, Role::Initiator)
+        let link = self.add_link(now, Carrier::Host, Role::Initiator);
+        if self.state == State::Closed {
+            self.remove_link(now, link, false);
+        }
+        link
     }
 
     /// The handshake of a host's stream is complete.
