@@ -6,43 +6,36 @@
 // Each test program uses a part of it.
 #![allow(dead_code)]
 
+mod drive_peer;
+mod host;
+mod network;
+mod relay;
+mod stream;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use peersockets_core::drive::DriveKey;
-use peersockets_core::limits;
-use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, Member, ToRelay};
-use peersockets_core::swarm::{Config, Event, HandleId, Output, PeerId, Report, SocketFailure, SocketId, State, Swarm};
+use peersockets_core::swarm::{Config, Event, HandleId, LinkId, Output, PeerId, Report, SocketId, State, Swarm};
 use peersockets_core::time::{Duration, Time};
+
+pub use drive_peer::DrivePeer;
+pub use host::Host;
+pub use relay::Relay;
 
 pub struct World {
     pub now: Time,
     pub relays: Vec<Relay>,
+    pub drive_peers: Vec<DrivePeer>,
     pub devices: Vec<Device>,
     in_flight: VecDeque<Delivery>,
+    last_stream: u32,
 }
 
-pub struct Relay {
-    pub url: String,
-    pub is_up: bool,
-    /// Takes sockets and says nothing.
-    pub is_mute: bool,
-    /// Welcomes and then refuses.
-    pub is_moody: bool,
-    /// Tells nobody that a member left.
-    pub is_discreet: bool,
-    /// Holds back what it has for devices, until [`World::release`].
-    pub is_lagging: bool,
-    /// What becomes of attempts while it is down.
-    pub failure: SocketFailure,
-    /// Sockets that were opened to it, by whom and when.
-    pub attempts: Vec<(usize, Time)>,
-    /// Circuits that were dialled on it.
-    pub dials: usize,
-    held: Vec<Delivery>,
-    members: BTreeMap<Member, (usize, SocketId)>,
-    last_member: Member,
-    /// Changes or swallows what is forwarded.
-    pub tamper: Option<fn(&mut Vec<u8>) -> bool>,
+/// What a socket is opened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Server {
+    Relay(usize),
+    DrivePeer(usize),
 }
 
 pub struct Device {
@@ -52,19 +45,38 @@ pub struct Device {
     pub on_event: fn(&mut Swarm, &Event),
     /// Whether its network takes nothing: what it writes stays in its sockets' buffers, which only fill.
     pub is_stuck: bool,
-    /// Whether it has no network: what it and relays send each other waits, and no socket opens.
+    /// Whether it has no network: what it and servers send each other waits, and no socket opens.
     is_cut_off: bool,
     held: Vec<Delivery>,
     /// Sockets that carry nothing any more without being closed, as after a change of networks.
     dead: BTreeSet<SocketId>,
-    sockets: BTreeMap<SocketId, usize>,
-    /// What it opened and did not close, by relay: it must close each, also one that is over already.
-    unclosed: BTreeMap<usize, SocketId>,
+    sockets: BTreeMap<SocketId, Server>,
+    /// What it opened and did not close, by server: it must close each, also one that is over already.
+    unclosed: BTreeMap<Server, SocketId>,
+    host: Option<Host>,
 }
 
 enum Delivery {
-    ToRelay { device: usize, socket: SocketId, message: Vec<u8> },
-    ToDevice { device: usize, socket: SocketId, message: Vec<u8> },
+    ToServer {
+        device: usize,
+        socket: SocketId,
+        message: Vec<u8>,
+    },
+    ToDevice {
+        device: usize,
+        socket: SocketId,
+        message: Vec<u8>,
+    },
+    /// A host's stream has something to do.
+    Go {
+        device: usize,
+        link: LinkId,
+    },
+    /// A server closed a socket.
+    Closed {
+        device: usize,
+        socket: SocketId,
+    },
 }
 
 pub fn drive(number: u8) -> DriveKey {
@@ -75,33 +87,15 @@ pub fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-impl Relay {
-    pub fn named(url: &str) -> Self {
-        Self {
-            url: url.into(),
-            is_up: true,
-            is_mute: false,
-            is_moody: false,
-            is_discreet: false,
-            is_lagging: false,
-            failure: SocketFailure::Unreachable,
-            attempts: Vec::new(),
-            dials: 0,
-            held: Vec::new(),
-            members: BTreeMap::new(),
-            last_member: 0,
-            tamper: None,
-        }
-    }
-}
-
 impl World {
     pub fn new(relays: usize) -> Self {
         Self {
             now: Time::default(),
             relays: (0..relays).map(|index| Relay::named(&format!("ws://relay{index}/relay"))).collect(),
+            drive_peers: Vec::new(),
             devices: Vec::new(),
             in_flight: VecDeque::new(),
+            last_stream: 0,
         }
     }
 
@@ -111,13 +105,27 @@ impl World {
     }
 
     pub fn add_to(&mut self, drive: DriveKey, relays: &[usize]) -> usize {
-        let urls: Vec<String> = relays.iter().map(|relay| self.relays[*relay].url.clone()).collect();
+        let urls = self.urls(relays, &[]);
+        self.add_in(drive, Config { relays: &urls.0, ..Config::default() })
+    }
+
+    /// A new device of drive 1 on these relays, that has the URLs of these drive peers.
+    pub fn add_with(&mut self, relays: &[usize], drive_peers: &[usize]) -> usize {
+        let urls = self.urls(relays, drive_peers);
+        self.add_in(drive(1), Config { relays: &urls.0, drive_peers: &urls.1, host_seed: None })
+    }
+
+    fn urls(&self, relays: &[usize], drive_peers: &[usize]) -> (Vec<String>, Vec<String>) {
+        let relays = relays.iter().map(|relay| self.relays[*relay].url.clone());
+        let drive_peers = drive_peers.iter().map(|peer| self.drive_peers[*peer].url.clone());
+        (relays.collect(), drive_peers.collect())
+    }
+
+    fn add_in(&mut self, drive: DriveKey, config: Config<'_>) -> usize {
         let mut seed = [0x5e; 32];
         seed[0] = self.devices.len() as u8;
-        let config = Config { relays: &urls, ..Config::default() };
-        let swarm = Swarm::new(self.now, seed, drive, config);
         self.devices.push(Device {
-            swarm,
+            swarm: Swarm::new(self.now, seed, drive, config),
             events: Vec::new(),
             on_event: |_, _| {},
             is_stuck: false,
@@ -126,6 +134,7 @@ impl World {
             dead: BTreeSet::new(),
             sockets: BTreeMap::new(),
             unclosed: BTreeMap::new(),
+            host: None,
         });
         self.devices.len() - 1
     }
@@ -136,18 +145,22 @@ impl World {
             self.drain(device);
         }
         while let Some(delivery) = self.in_flight.pop_front() {
-            let (device, socket) = delivery.way();
-            if self.devices[device].dead.contains(&socket) {
+            let Some(delivery) = self.pass(delivery) else {
                 continue;
-            }
-            if self.devices[device].is_cut_off {
-                self.devices[device].held.push(delivery);
-                continue;
-            }
+            };
             match delivery {
-                Delivery::ToRelay { device, socket, message } => self.relay_message(device, socket, &message),
+                Delivery::ToServer { device, socket, message } => self.server_message(device, socket, &message),
                 Delivery::ToDevice { device, socket, message } => {
                     self.devices[device].swarm.handle_socket_message(self.now, socket, &message);
+                    self.drain(device);
+                }
+                Delivery::Go { device, link } => {
+                    self.go(device, link);
+                    self.drain(device);
+                }
+                Delivery::Closed { device, socket } => {
+                    self.close_socket(device, socket);
+                    self.devices[device].swarm.handle_socket_closed(self.now, socket);
                     self.drain(device);
                 }
             }
@@ -170,65 +183,6 @@ impl World {
             self.settle();
         }
         self.now = end;
-    }
-
-    /// Cuts a relay off: its sockets close, and it answers nobody until it is up again.
-    pub fn stop_relay(&mut self, relay: usize) {
-        self.relays[relay].is_up = false;
-        self.relays[relay].members.clear();
-        for index in 0..self.devices.len() {
-            let closed: Vec<SocketId> =
-                self.devices[index].sockets.iter().filter(|(_, on)| **on == relay).map(|(socket, _)| *socket).collect();
-            for socket in closed {
-                self.devices[index].sockets.remove(&socket);
-                self.devices[index].swarm.handle_socket_closed(self.now, socket);
-            }
-        }
-        self.settle();
-    }
-
-    /// Cuts one device off from one relay, as a lost connection does: both ends are told.
-    pub fn cut(&mut self, device: usize, relay: usize) {
-        let found = self.devices[device].sockets.iter().find(|(_, on)| **on == relay).map(|(socket, _)| *socket);
-        if let Some(socket) = found {
-            self.close_socket(device, socket);
-            self.devices[device].swarm.handle_socket_closed(self.now, socket);
-        }
-        self.settle();
-    }
-
-    /// Takes a device's network away, and tells it so.
-    pub fn go_offline(&mut self, device: usize) {
-        self.devices[device].is_cut_off = true;
-        self.devices[device].swarm.handle_offline(self.now);
-        self.settle();
-    }
-
-    /// Gives a device its network back, and tells it so. What waited arrives.
-    pub fn go_online(&mut self, device: usize) {
-        self.devices[device].is_cut_off = false;
-        self.devices[device].swarm.handle_online(self.now);
-        let held = std::mem::take(&mut self.devices[device].held);
-        self.in_flight.extend(held);
-        self.settle();
-    }
-
-    /// Lets a device's sockets die without a word to either end.
-    pub fn kill_sockets(&mut self, device: usize) {
-        let Device { dead, sockets, .. } = &mut self.devices[device];
-        dead.extend(sockets.keys().copied());
-    }
-
-    /// Lets a relay that lagged hand over what it held back.
-    pub fn release(&mut self, relay: usize) {
-        self.relays[relay].is_lagging = false;
-        self.in_flight.extend(std::mem::take(&mut self.relays[relay].held));
-        self.settle();
-    }
-
-    /// The socket of a device to a relay.
-    pub fn socket(&self, device: usize, relay: usize) -> SocketId {
-        *self.devices[device].sockets.iter().find(|(_, on)| **on == relay).expect("it has a socket there").0
     }
 
     /// Takes the events of a device.
@@ -272,9 +226,9 @@ impl World {
     fn drain(&mut self, index: usize) -> Option<Time> {
         loop {
             match self.devices[index].swarm.poll_output() {
-                Output::Open { socket, url, .. } => self.open_socket(index, socket, &url),
+                Output::Open { socket, url, subprotocol } => self.open_socket(index, socket, &url, subprotocol),
                 Output::Write { socket, message } => {
-                    self.in_flight.push_back(Delivery::ToRelay { device: index, socket, message });
+                    self.in_flight.push_back(Delivery::ToServer { device: index, socket, message });
                     if !self.devices[index].is_stuck {
                         self.devices[index].swarm.handle_socket_buffered(socket, 0);
                     }
@@ -288,15 +242,15 @@ impl World {
                     while let Some(position) =
                         self.in_flight.iter().position(|delivery| delivery.is_from(index, socket))
                     {
-                        if let Some(Delivery::ToRelay { message, .. }) = self.in_flight.remove(position)
+                        if let Some(Delivery::ToServer { message, .. }) = self.in_flight.remove(position)
                             && self.devices[index].carries(socket)
                         {
-                            self.relay_message(index, socket, &message);
+                            self.server_message(index, socket, &message);
                         }
                     }
                     self.close_socket(index, socket);
                 }
-                Output::Host { .. } => panic!("no device here is a host"),
+                Output::Host { link, action } => self.act(index, link, action),
                 Output::Event(event) => {
                     let Device { swarm, events, on_event, .. } = &mut self.devices[index];
                     on_event(swarm, &event);
@@ -307,113 +261,77 @@ impl World {
         }
     }
 
-    fn open_socket(&mut self, device: usize, socket: SocketId, url: &str) {
-        let relay = self.relays.iter().position(|relay| relay.url == url).expect("the URL of a relay");
-        self.relays[relay].attempts.push((device, self.now));
-        let older = self.devices[device].unclosed.insert(relay, socket);
-        assert_eq!(older, None, "a socket is closed before the next one to that relay is opened");
-        if self.relays[relay].is_up && !self.devices[device].is_cut_off {
-            self.devices[device].sockets.insert(socket, relay);
-            self.devices[device].swarm.handle_socket_opened(self.now, socket);
-        } else {
-            let failure = self.relays[relay].failure;
-            self.devices[device].swarm.handle_socket_failed(self.now, socket, failure);
+    fn open_socket(&mut self, device: usize, socket: SocketId, url: &str, subprotocol: Option<&str>) {
+        let relay = self.relays.iter().position(|relay| relay.url == url).map(Server::Relay);
+        let drive_peer = || self.drive_peers.iter().position(|peer| peer.url == url).map(Server::DrivePeer);
+        let server = relay.or_else(drive_peer).expect("the URL of a relay or a drive peer");
+        let older = self.devices[device].unclosed.insert(server, socket);
+        assert_eq!(older, None, "a socket is closed before the next one to that server is opened");
+        let (attempts, is_up, failure) = match server {
+            Server::Relay(index) => {
+                assert_eq!(subprotocol, Some("peersockets.relay.v1"));
+                let relay = &mut self.relays[index];
+                (&mut relay.attempts, relay.is_up, relay.failure)
+            }
+            Server::DrivePeer(index) => {
+                assert_eq!(subprotocol, None);
+                let peer = &mut self.drive_peers[index];
+                (&mut peer.attempts, peer.is_up, peer.failure)
+            }
+        };
+        attempts.push((device, self.now));
+        if !is_up || self.devices[device].is_cut_off {
+            return self.devices[device].swarm.handle_socket_failed(self.now, socket, failure);
+        }
+        self.devices[device].sockets.insert(socket, server);
+        if let Server::DrivePeer(index) = server {
+            self.reach_drive_peer(index, device, socket);
+        }
+        self.devices[device].swarm.handle_socket_opened(self.now, socket);
+    }
+
+    fn server_message(&mut self, device: usize, socket: SocketId, message: &[u8]) {
+        match self.devices[device].sockets.get(&socket) {
+            Some(Server::Relay(relay)) => self.relay_message(*relay, device, socket, message),
+            Some(Server::DrivePeer(peer)) => self.drive_peer_message(*peer, device, socket, message),
+            None => {}
         }
     }
 
+    /// A server learns that a device closed a socket.
     fn close_socket(&mut self, device: usize, socket: SocketId) {
-        let Some(relay) = self.devices[device].sockets.remove(&socket) else {
-            return;
-        };
-        if !self.devices[device].carries(socket) {
-            return;
-        }
-        let members = &mut self.relays[relay].members;
-        let member = members.iter().find(|(_, at)| **at == (device, socket)).map(|(member, _)| *member);
-        if let Some(member) = member {
-            members.remove(&member);
-            let others: Vec<Member> = members.keys().copied().collect();
-            if self.relays[relay].is_discreet {
-                return;
-            }
-            for other in others {
-                self.tell(relay, other, &FromRelay::Left(member));
-            }
+        let server = self.devices[device].sockets.remove(&socket);
+        match server.filter(|_| self.devices[device].carries(socket)) {
+            Some(Server::Relay(relay)) => self.leave_relay(relay, device, socket),
+            Some(Server::DrivePeer(peer)) => self.leave_drive_peer(peer, device, socket),
+            None => {}
         }
     }
 
-    fn relay_message(&mut self, device: usize, socket: SocketId, message: &[u8]) {
-        let Some(relay) = self.devices[device].sockets.get(&socket).copied() else {
-            return;
-        };
-        let frame = ToRelay::decode(message).expect("a device writes well-formed frames");
-        let sender =
-            self.relays[relay].members.iter().find(|(_, at)| **at == (device, socket)).map(|(member, _)| *member);
-        match (frame, sender) {
-            (ToRelay::Join { .. }, None) if self.relays[relay].is_mute => {}
-            (ToRelay::Join { .. }, None) => {
-                // One room a relay, whatever its name: so a stranger who learned a rendezvous id is in it too.
-                self.relays[relay].last_member += 1;
-                let member = self.relays[relay].last_member;
-                let present = self.relays[relay].members.keys().copied().collect();
-                self.relays[relay].members.insert(member, (device, socket));
-                self.tell(relay, member, &FromRelay::Welcome { member, present });
-                if self.relays[relay].is_moody {
-                    self.tell(relay, member, &FromRelay::Refused { code: "too-fast", text: "not now" });
-                }
-            }
-            (ToRelay::Dial(line), Some(sender)) => {
-                assert!(line.member < sender, "only the newcomer dials");
-                self.relays[relay].dials += 1;
-                let back = Line { member: sender, ..line };
-                if self.relays[relay].members.contains_key(&line.member) {
-                    self.tell(relay, line.member, &FromRelay::Dialed(back));
-                } else {
-                    self.tell(relay, sender, &FromRelay::HungUp(line, HangupReason::Gone));
-                }
-            }
-            (ToRelay::Data(line, bytes), Some(sender)) => {
-                assert!((1..=limits::CIRCUIT_CHUNK).contains(&bytes.len()), "a chunk of {} bytes", bytes.len());
-                let mut bytes = bytes.to_vec();
-                if self.relays[relay].tamper.is_none_or(|tamper| tamper(&mut bytes)) {
-                    self.tell(relay, line.member, &FromRelay::Data(Line { member: sender, ..line }, &bytes));
-                }
-            }
-            (ToRelay::Hangup(line, reason), Some(sender)) => {
-                self.tell(relay, line.member, &FromRelay::HungUp(Line { member: sender, ..line }, reason));
-            }
-            (frame, sender) => panic!("{frame:?} from {sender:?} is out of turn"),
-        }
-    }
-
-    fn tell(&mut self, relay: usize, member: Member, frame: &FromRelay<'_>) {
-        if let Some((device, socket)) = self.relays[relay].members.get(&member).copied() {
-            let mut message = Vec::new();
-            frame.encode(&mut message);
-            let delivery = Delivery::ToDevice { device, socket, message };
-            if self.relays[relay].is_lagging {
-                self.relays[relay].held.push(delivery);
-            } else {
-                self.in_flight.push_back(delivery);
+    /// Every device learns that a server is gone.
+    fn close_sockets_of(&mut self, server: Server) {
+        for device in 0..self.devices.len() {
+            if let Some(socket) = self.socket_to(device, server) {
+                self.close_socket(device, socket);
+                self.devices[device].swarm.handle_socket_closed(self.now, socket);
             }
         }
+        self.settle();
     }
-}
 
-impl Device {
-    fn carries(&self, socket: SocketId) -> bool {
-        !self.is_cut_off && !self.dead.contains(&socket)
+    fn socket_to(&self, device: usize, server: Server) -> Option<SocketId> {
+        self.devices[device].sockets.iter().find(|(_, to)| **to == server).map(|(socket, _)| *socket)
+    }
+
+    /// A number for the keys of a stream, of which each has its own.
+    fn next_stream(&mut self) -> u32 {
+        self.last_stream += 1;
+        self.last_stream
     }
 }
 
 impl Delivery {
-    /// Whose it is, and over which socket it goes.
-    fn way(&self) -> (usize, SocketId) {
-        let (Delivery::ToRelay { device, socket, .. } | Delivery::ToDevice { device, socket, .. }) = self;
-        (*device, *socket)
-    }
-
     fn is_from(&self, from: usize, over: SocketId) -> bool {
-        matches!(self, Delivery::ToRelay { device, socket, .. } if *device == from && *socket == over)
+        matches!(self, Delivery::ToServer { device, socket, .. } if *device == from && *socket == over)
     }
 }
