@@ -133,11 +133,10 @@ impl Link {
         is_joined: &dyn Fn(&str) -> bool,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
+        // Bytes that the host's stream has not opened yet are a sign of life too: a message may wait behind long replication.
+        self.conversation.heard_at(now);
         match &mut self.wire {
-            Wire::Sealed(sealed) => {
-                self.conversation.heard_at(now);
-                sealed.handle_bytes(bytes, &mut self.conversation, is_joined, events)
-            }
+            Wire::Sealed(sealed) => sealed.handle_bytes(bytes, &mut self.conversation, is_joined, events),
             Wire::Hosted(hosted) => {
                 hosted.handle_bytes(bytes);
                 Ok(())
@@ -184,12 +183,13 @@ impl Link {
         }
     }
 
-    /// The host's secret stream is there.
+    /// The host's secret stream is there. Of a link that is sealed here a host has nothing to say.
     pub fn handle_session(&mut self, session: Session) -> Result<(), LinkError> {
+        let Wire::Hosted(hosted) = &mut self.wire else {
+            return Ok(());
+        };
         self.conversation.begin(session)?;
-        if let Wire::Hosted(hosted) = &mut self.wire {
-            hosted.open(&self.conversation);
-        }
+        hosted.open(&self.conversation);
         Ok(())
     }
 
@@ -201,13 +201,13 @@ impl Link {
         is_joined: &dyn Fn(&str) -> bool,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
+        let Wire::Hosted(hosted) = &mut self.wire else {
+            return Ok(());
+        };
         self.conversation.heard_at(now);
-        let was_proved = self.is_proved();
+        let was_proved = self.conversation.is_proved();
         self.conversation.hear(heard, is_joined, events)?;
-        if let Wire::Hosted(hosted) = &mut self.wire
-            && !was_proved
-            && self.conversation.is_proved()
-        {
+        if !was_proved && self.conversation.is_proved() {
             hosted.handle_proof();
         }
         Ok(())
