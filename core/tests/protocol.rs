@@ -48,6 +48,11 @@ fn the_limits_that_the_protocol_quotes_are_those_of_the_code() {
         format!("from link to proof | {} s", limits::PROOF_TIME.as_secs()),
         format!("PING after silence | {} s", limits::PING_AFTER.as_secs()),
         format!("if a PING has been out for {} s", limits::PONG_WITHIN.as_secs()),
+        format!("may be longer: {} bytes before the drive key is proved", grouped(limits::FIRST_FRAME)),
+        format!("and {} after", grouped(limits::UINT24)),
+        format!("A message longer than {} bytes is dropped and reported", grouped(limits::MESSAGE)),
+        format!("falls silent for {} s is dead", limits::KEEPALIVES_STOPPED.as_secs()),
+        format!("writes a keepalive after {} s of silence", limits::PING_AFTER.as_secs()),
         format!("{} s doubling to {} s", limits::RETRY_FIRST.as_secs_f64(), limits::RETRY_MAX.as_secs()),
     ] {
         assert!(protocol.contains(&quote), "PROTOCOL.md does not say {quote:?}");

@@ -10,13 +10,15 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { compactEncoding } from './vectors/compact-encoding.mjs'
+import { hypercore } from './vectors/hypercore.mjs'
 import { protomux } from './vectors/protomux.mjs'
 import { secretStream } from './vectors/secret-stream.mjs'
 
 const vectors = {
   'compact-encoding.json': compactEncoding,
   'secret-stream.json': secretStream,
-  'protomux.json': protomux
+  'protomux.json': protomux,
+  'hypercore.json': hypercore
 }
 
 const { values: options } = parseArgs({

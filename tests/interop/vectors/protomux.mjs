@@ -18,7 +18,8 @@ async function runAll(cases) {
   return results
 }
 
-async function run(name, steps) {
+/** What came of each step on a fresh Protomux. */
+export async function run(name, steps) {
   const side = new Side()
   const results = []
   for (const step of steps) {
