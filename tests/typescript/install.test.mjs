@@ -124,13 +124,6 @@ test('install_may_be_called_again_with_the_same_options', () => {
   first.close();
 });
 
-test('other_drive_peers_are_other_options', () => {
-  const first = install(options);
-  assert.equal(install({ peers: ['ws://127.0.0.1:9/'] }), first);
-  assert.deepEqual(warned(), ['already-installed']);
-  first.close();
-});
-
 test('install_replaces_what_was_closed_or_has_failed', async () => {
   const closed = install(options);
   closed.close();

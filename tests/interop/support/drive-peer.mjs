@@ -40,7 +40,7 @@ export async function serve(t, replicate, { port = 0 } = {}) {
   const server = new WebSocketServer({ host: '127.0.0.1', port, perMessageDeflate: false });
   await once(server, 'listening');
   server.on('connection', (socket) => pipe(socket, replicate(false)));
-  t.after(() => close(server));
+  undo(t, () => close(server));
   return server;
 }
 
@@ -90,12 +90,26 @@ export function driveUrl(drive) {
 async function openStore(t) {
   const directory = await mkdtemp(join(tmpdir(), 'drive-peer-'));
   const store = new Corestore(directory);
-  t.after(async () => {
+  undo(t, async () => {
     await store.close();
     await rm(directory, { recursive: true, force: true });
   });
   return store;
 }
+
+/** Undoes what a test did, the last first: a store closes after the server that replicates it. */
+function undo(t, step) {
+  const steps = undoing.get(t) ?? [];
+  if (steps.length === 0) {
+    undoing.set(t, steps);
+    t.after(async () => {
+      for (const step of steps.reverse()) await step();
+    });
+  }
+  steps.push(step);
+}
+
+const undoing = new WeakMap();
 
 async function openDrive(store, index) {
   const drive = new Hyperdrive(index === 0 ? store : store.namespace(`drive ${index}`));
