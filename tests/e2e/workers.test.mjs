@@ -65,9 +65,9 @@ test('a worker that names nothing meets nobody, whatever its page names, and say
   const person = await openPerson(t, browser, personUrl(relay, { drive: newDrive() }));
   await startWorker(person, kinds['a dedicated worker'], undefined);
   const errors = await person.evaluate(async () => (await errors.take(2)).map(({ text }) => text));
-  assert.match(errors[0], /^no relay is named\. /);
+  assert.match(errors[0], /^no relay and no drive peer is named\. /);
   assert.match(errors[1], /^no drive is named, and there is no page here with an origin to derive one from\. Name the drive /);
-  assert.equal(await person.evaluate(() => states.all.at(-1).state), 'offline');
+  await person.evaluate(() => states.until('offline'));
 });
 
 for (const [what, page] of [['classic script', 'person.html'], ['modules', 'package.html']]) {

@@ -3,16 +3,21 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { afterEach, before, beforeEach, test } from 'node:test';
-import { install, ready } from '../../pkg/dist/index.js';
+import { PeerSockets, ready } from '../../pkg/dist/index.js';
 
 const wasm = await readFile(new URL('../../pkg/dist/peersockets.wasm', import.meta.url));
 const options = { wasm, relays: [], drive: 'ab'.repeat(32) };
+/** `install()` as it is in a page that has just loaded it: the console is told each code once. */
+let install;
 /** What the console is told. */
 let warn;
+let pages = 0;
 
 before(() => ready({ wasm }));
-beforeEach((context) => {
+beforeEach(async (context) => {
   ({ mock: warn } = context.mock.method(console, 'warn', () => {}));
+  const { installMade } = await import(`../../pkg/dist/install.js?page=${(pages += 1)}`);
+  install = (given) => installMade((options) => new PeerSockets(options), given);
 });
 afterEach(() => {
   Reflect.deleteProperty(globalThis, 'beaker');
