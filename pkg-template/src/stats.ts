@@ -1,7 +1,7 @@
 /**
  * Where a {@link PeerSockets} stands.
  *
- * - `loading`: the WebAssembly or the page's head is not there yet
+ * - `loading`: the WebAssembly or the page's head is not there yet; on a server that renders the page they never are
  * - `connecting`: no relay and no drive peer has been reached so far
  * - `ready`: in the drive's room on at least one relay, or connected to at least one drive peer
  * - `offline`: every relay and drive peer is out of reach, or the browser says that it is offline and no relay has answered since; each is
