@@ -279,11 +279,14 @@ impl Conversation {
                 Ok(())
             }
             Heard::DriveClosed => self.handle_drive_closed(),
-            Heard::Extension(topic, bytes) if self.state == State::Extensions && is_joined(&topic) => {
-                self.handle_extension(topic, bytes, events);
+            Heard::Extension(topic, bytes) => {
+                self.prove_by_extension(&session, events);
+                if self.state == State::Extensions && is_joined(&topic) {
+                    self.handle_extension(topic, bytes, events);
+                }
                 Ok(())
             }
-            Heard::Message(..) | Heard::Extension(..) => Ok(()),
+            Heard::Message(..) => Ok(()),
         }
     }
 
@@ -339,7 +342,10 @@ impl Conversation {
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
         peersockets::verify_open(handshake, &self.drive, session.role.other(), &session.handshake_hash)?;
-        if !self.is_proved() {
+        if self.is_proved() {
+            // A remote that had rejected the channel opens it after all: messages go there from now on.
+            self.state = State::Peersockets;
+        } else {
             self.prove(State::Peersockets, session, events);
         }
         Ok(())
@@ -361,6 +367,13 @@ impl Conversation {
             State::Asking { .. } if self.has_drive_channel => self.state = State::Asking { drive: DriveChannel::Open },
             State::AskingForDrive => self.prove(State::Extensions, session, events),
             State::Asking { .. } | State::Peersockets | State::Extensions => {}
+        }
+    }
+
+    /// Who sends extensions has no other channel for messages, even if its rejection of ours is yet to come.
+    fn prove_by_extension(&mut self, session: &Session, events: &mut Vec<LinkEvent>) {
+        if self.state == (State::Asking { drive: DriveChannel::Open }) {
+            self.prove(State::Extensions, session, events);
         }
     }
 

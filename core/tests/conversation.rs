@@ -91,6 +91,7 @@ struct Told {
     is_opened: bool,
     is_closed: bool,
     is_drive_opened: bool,
+    has_sent_extension: bool,
     proofs: usize,
 }
 
@@ -101,6 +102,7 @@ impl Told {
             Step::Opened(Handshake::Theirs) => self.is_opened = true,
             Step::Closed => self.is_closed = true,
             Step::DriveOpened => self.is_drive_opened = true,
+            Step::Extension(_) => self.has_sent_extension = true,
             _ => {}
         }
     }
@@ -110,7 +112,8 @@ impl Told {
             LinkEvent::Proved(key) => {
                 self.proofs += 1;
                 assert_eq!((*key, self.proofs), (REMOTE, 1), "it proves once, and is who it is");
-                let by_extensions = has_drive_channel && self.is_drive_opened && self.is_closed;
+                let has_no_other_channel = self.is_closed || self.has_sent_extension;
+                let by_extensions = has_drive_channel && self.is_drive_opened && has_no_other_channel;
                 assert!(self.has_begun && (self.is_opened || by_extensions), "nothing proves the drive key");
             }
             LinkEvent::Message { bytes, .. } => {
@@ -251,4 +254,31 @@ fn the_drive_s_channel_proves_nothing_where_it_was_not_to_be_opened() {
     let steps = [Step::DriveOpened, Step::Closed];
     assert_eq!(tell(&mut begun(false), &steps), (vec![], Err(LinkError::ChannelClosed)));
     assert_eq!(tell(&mut begun(true), &steps), (vec![LinkEvent::Proved(REMOTE)], Ok(())));
+}
+
+#[test]
+fn whoever_sends_an_extension_before_it_rejects_the_other_channel_is_heard() {
+    let mut conversation = begun(true);
+    let heard = LinkEvent::Message { topic: "chat".into(), bytes: vec![1, 2, 3] };
+    let steps = [Step::DriveOpened, Step::Extension(vec![1, 2, 3])];
+    assert_eq!(tell(&mut conversation, &steps), (vec![LinkEvent::Proved(REMOTE), heard], Ok(())));
+    assert_eq!(tell(&mut conversation, &[Step::Closed]), (vec![], Ok(())));
+}
+
+#[test]
+fn messages_move_to_a_channel_that_a_remote_opens_late() {
+    let mut conversation = begun(true);
+    let proved = (vec![LinkEvent::Proved(REMOTE)], Ok(()));
+    assert_eq!(tell(&mut conversation, &[Step::Closed, Step::DriveOpened]), proved);
+    let said = |conversation: &mut Conversation| {
+        tell(conversation, &[Step::Send(vec![7])]).1.unwrap();
+        std::iter::from_fn(|| conversation.next_said()).last()
+    };
+    assert_eq!(said(&mut conversation), Some(Said::Extension("chat".into(), vec![7])));
+    assert_eq!(tell(&mut conversation, &[Step::Opened(Handshake::Theirs)]), (vec![], Ok(())));
+    let is_message = |said: Option<Said>| matches!(said, Some(Said::Message(frame)) if frame.kind == MESSAGE);
+    assert!(is_message(said(&mut conversation)));
+    let greeting = [Step::Message(TOPIC, vec![0, 1, b'a']), Step::Message(MESSAGE, vec![0, 7])];
+    let (events, outcome) = tell(&mut conversation, &greeting);
+    assert_eq!((events.len(), outcome), (1, Ok(())));
 }
