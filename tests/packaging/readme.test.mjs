@@ -17,6 +17,7 @@ import { startCdn } from './support/cdn.mjs';
 import { pageWith, twoGreetEachOther, withTwoPeople } from './support/chat.mjs';
 import { newProject } from './support/project.mjs';
 import { codeBlocks } from './support/readme.mjs';
+import { startRegistry } from './support/registry.mjs';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 /** Who greets whom it sees, where the code of the block does not. */
@@ -35,6 +36,8 @@ const covered = {
     'sh under Your own page': [installFromNpm, copyBesideTheBundle, buildAndServe],
     'js under Your own page': [(t, code) => runInPage(t, code + GREETING)],
     'text under The way of one message': [isNoCode],
+    'sh under The relay': [startFromNpm],
+    'js under The relay': [configureVite],
   },
   // As it is in the package, where the version and the hash are filled in.
   'pkg/README.md': {
@@ -93,6 +96,23 @@ async function runFromAClone(t, code) {
   await person.page.close();
 }
 
+/** From a registry that has what is built here; the port of the relay may be taken, so it gets another one. */
+async function startFromNpm(t, code) {
+  const scratch = await mkdtemp(join(tmpdir(), 'start-'));
+  t.after(() => rm(scratch, { recursive: true, force: true }));
+  const relay = join(root, 'pkg-relay');
+  const packages = [join(root, 'pkg'), join(relay, 'beaker-peersockets-relay'), join(relay, `relay-${process.platform}-${process.arch}`)];
+  const registry = await startRegistry(packages, scratch);
+  t.after(() => registry.close());
+  await writeFile(join(scratch, 'package.json'), '{ "private": true }');
+  const command = code.replace(/^(npx \S+) +#.*$/m, '$1 --port 0');
+  assert.notEqual(command, code);
+  // At a terminal npx asks first.
+  const env = { ...process.env, npm_config_registry: registry.url, npm_config_cache: join(scratch, 'cache'), npm_config_yes: 'true' };
+  const answer = await fetch(`${await listening(t, command, scratch, env)}/health`);
+  assert.equal((await answer.json()).status, 'ok');
+}
+
 async function installFromNpm(t, code) {
   const project = await newProject();
   await rm(project.path('node_modules'), { recursive: true });
@@ -135,7 +155,7 @@ async function configureVite(t, code) {
   const relay = await startRelay();
   const project = await newProject({
     // The relay's address is the reader's own.
-    'vite.config.js': code.replace('ws://127.0.0.1:8787', relay.relayUrl.replace('/relay', '')),
+    'vite.config.js': code.replace(/(?:ws|http):\/\/127\.0\.0\.1:8787/, relay.url),
     'index.html': pageWith('/src/main.js'),
     'src/main.js': `import { install } from 'beaker-peersockets'\nconst chat = install().join('chat')\n${GREETING}`,
   }, ['vite']);
@@ -208,8 +228,8 @@ async function serve(t, files, options = {}) {
 }
 
 /** Runs a command that ends in a relay; gives the address that it prints. It is interrupted when the test ends. */
-async function listening(t, command, cwd) {
-  const child = spawn('sh', ['-ec', command], { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+async function listening(t, command, cwd, env = process.env) {
+  const child = spawn('sh', ['-ec', command], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const lines = [];
   createInterface({ input: child.stderr }).on('line', (line) => lines.push(line));
   t.after(async () => {
