@@ -48,6 +48,8 @@ before(async () => {
   env = {
     PATH: join(scratch, 'bin'), HOME: join(scratch, 'home'),
     npm_config_registry: registry.url, npm_config_audit: 'false', npm_config_fund: 'false', npm_config_update_notifier: 'false',
+    // At a terminal npx asks first.
+    npm_config_yes: 'true',
   };
   consumer = await folder('consumer');
   await install(consumer, name);
