@@ -15,6 +15,9 @@ fn memory_stays_flat_over_100_000_malformed_links() {
     let late = resident_bytes();
     assert!(cases.ended > 50_000, "{} links ended", cases.ended);
     assert!(late <= early + 5 * 1024 * 1024, "{early} bytes after 1,000 cases, {late} after 100,000");
+    // Nothing grew by a number that a remote sent, not even for a moment.
+    let peak = peak_bytes();
+    assert!(peak <= late + 8 * 1024 * 1024, "{peak} bytes at once, {late} in the end");
 }
 
 struct Cases {
@@ -22,14 +25,24 @@ struct Cases {
     device: DeviceKey,
     /// One that lives on: what it is sent is ignored.
     lasting: (End, Stranger),
+    /// One to a drive peer that lives on.
+    replicating: (End, Stranger),
     ended: u32,
 }
 
 impl Cases {
     fn new() -> Self {
         let mut end = End::new(Role::Responder, 1, drive());
-        let stranger = Stranger::proved(&mut end);
-        Self { noise: Noise(3), device: devices::device(1), lasting: (end, stranger), ended: 0 }
+        let lasting = Stranger::proved(&mut end);
+        let mut drive_peer = End::towards_drive_peer(1, drive());
+        let replicating = Stranger::replicating(&mut drive_peer);
+        Self {
+            noise: Noise(3),
+            device: devices::device(1),
+            lasting: (end, lasting),
+            replicating: (drive_peer, replicating),
+            ended: 0,
+        }
     }
 
     fn run(&mut self, count: u32) {
@@ -38,7 +51,9 @@ impl Cases {
             let bytes = self.noise.bytes(length);
             match index % 100 {
                 0 => self.after_a_handshake(&bytes),
-                1..40 => self.ignored(&bytes),
+                1 => self.of_a_drive_peer(&bytes),
+                2..38 => self.ignored(&bytes),
+                38..40 => self.ignored_of_a_drive_peer(&bytes),
                 _ => self.before_a_handshake(&bytes),
             }
         }
@@ -60,6 +75,42 @@ impl Cases {
         self.ended += u32::from(end.read(Time::default(), &framed(bytes)).is_err());
     }
 
+    fn of_a_drive_peer(&mut self, bytes: &[u8]) {
+        let mut end = End::towards_drive_peer(1, drive());
+        let mut stranger = match bytes.len() % 2 {
+            0 => Stranger::meet(&mut end),
+            _ => Stranger::replicating(&mut end),
+        };
+        let outcome = match bytes.len() % 4 {
+            // Nothing but the beginning of a long frame comes.
+            0 => end
+                .read(Time::default(), &[&[0, 0, 8][..], bytes].concat())
+                .and_then(|()| end.read(Time::default(), &[0])),
+            1 => end.read(Time::default(), &[&[0xff; 3][..], bytes].concat()),
+            // An Open of channel 2^24, and one of 2^62.
+            2 => stranger.say(&mut end, &[&[0, 1, 0xfe, 0, 0, 0, 1][..], bytes].concat()),
+            _ => stranger.say(&mut end, &[&[0, 1, 0xff, 0, 0, 0, 0, 0, 0, 0, 0x40][..], bytes].concat()),
+        };
+        self.ended += u32::from(outcome.is_err());
+        assert!(end.events.is_empty());
+    }
+
+    fn ignored_of_a_drive_peer(&mut self, bytes: &[u8]) {
+        let (end, stranger) = &mut self.replicating;
+        let core = [&[0, 1, 2, 15][..], b"hypercore/alpha", &[32], &[7; 32], &[0; 33]].concat();
+        let data = [&[1, 3], bytes].concat();
+        let other_extension = [&[1, 9, 5][..], b"other", bytes].concat();
+        // Longer than what the link keeps for good.
+        let block = [&[1, 3], &bytes.repeat(300)[..]].concat();
+        let request = [1, 1, 1, 9];
+        for plaintext in [&core[..], &data, &other_extension, &block, &request] {
+            stranger.say(end, plaintext).unwrap();
+        }
+        assert_eq!(stranger.heard.len(), 2, "a reject, and no data");
+        stranger.heard.clear();
+        assert!(end.events.is_empty());
+    }
+
     fn ignored(&mut self, bytes: &[u8]) {
         let (end, stranger) = &mut self.lasting;
         let unwanted_open = [0, 1, 2, 5, b'a', b'l', b'p', b'h', b'a', 0];
@@ -71,6 +122,13 @@ impl Cases {
         stranger.heard.clear();
         assert!(end.events.is_empty());
     }
+}
+
+/// The most memory that the process had in use at once.
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux tells a process its size");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("one of its lines");
+    1024 * peak.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
 }
 
 /// The process's memory in use, as Linux counts it.
