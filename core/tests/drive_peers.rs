@@ -234,6 +234,33 @@ fn what_is_no_drive_peer_is_reported_and_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_drive_peer_that_breaks_the_protocol_ends_no_more_than_its_own_link() {
+    let skipped_id = [&[0, 1, 0xfe, 0, 0, 0, 1][..], &[15], b"hypercore/alpha", &[0]].concat();
+    let of_a_byte = vec![7];
+    let reject = vec![0, 2, 9];
+    let name_beyond = vec![1, 9, 0xfe, 0, 0, 1, 0];
+    for frame in [skipped_id, of_a_byte, reject, name_beyond] {
+        let mut world = World::new(1);
+        let peers = [world.add_drive_peer(), world.add_drive_peer()];
+        let page = world.add_with(&[0], &peers);
+        world.add(&[0]);
+        let (watch, topic) = (world.devices[page].swarm.watch(), world.devices[page].swarm.join("chat"));
+        let mut met = world.presence(page, watch);
+        met.sort_unstable();
+        assert_eq!(met, [1, 2], "the processes share a key: they are one peer");
+        world.say(1, page, &frame);
+        assert!(world.sockets_to(1) == 0 && world.sockets_to(0) == 1, "{frame:?}");
+        let events = world.events(page);
+        let [Event::Error(report)] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((report.code, report.url.as_deref()), (Code::PeerMisbehaved, Some("ws://peer1/")), "{frame:?}");
+        world.extend(0, page, "chat", b"still here");
+        assert_eq!(world.messages(page, topic).len(), 1);
+        world.advance(seconds(2.0));
+        assert_eq!(world.sockets_to(1), 1, "and it is tried again");
+    }
+}
+
+#[test]
 fn a_drive_peer_that_cannot_be_used_is_tried_once() {
     for (failure, code) in
         [(SocketFailure::MixedContent, Code::MixedContent), (SocketFailure::BadUrl, Code::BadPeerUrl)]

@@ -101,4 +101,14 @@ mod tests {
         assert_eq!(reader.next_frame(crate::limits::UINT24), Ok(None));
         assert!(reader.allocated() < 4_096, "{} bytes", reader.allocated());
     }
+
+    #[test]
+    fn the_memory_of_a_long_frame_is_not_kept_for_short_ones() {
+        let mut reader = FrameReader::default();
+        reader.push(&frame(&[7; 1_000_000]));
+        assert!(reader.next_frame(crate::limits::UINT24).unwrap().is_some());
+        reader.push(&frame(&[8; 10]));
+        assert!(reader.next_frame(crate::limits::UINT24).unwrap().is_some());
+        assert!(reader.allocated() < 4_096, "{} bytes", reader.allocated());
+    }
 }

@@ -71,6 +71,14 @@ impl World {
         self.settle();
     }
 
+    /// A plain process says anything to a device.
+    pub fn say(&mut self, drive_peer: usize, device: usize, frame: &[u8]) {
+        let socket = self.socket_to_drive_peer(device, drive_peer);
+        self.plain(drive_peer, device, socket).say(frame);
+        self.write_back(drive_peer, device, socket);
+        self.settle();
+    }
+
     /// Takes what a plain process heard from a device.
     pub fn heard(&mut self, drive_peer: usize, device: usize) -> Vec<(String, Vec<u8>)> {
         self.settle();

@@ -141,6 +141,11 @@ impl Stream {
         assert!(self.secure.seal(batch));
     }
 
+    /// Says anything.
+    pub fn say(&mut self, frame: &[u8]) {
+        assert!(self.secure.seal(frame.to_vec()));
+    }
+
     pub fn send(&mut self, channel: Channel, kind: u64, payload: &[u8]) {
         self.mux.send(self.id(channel), kind, payload);
     }
@@ -201,6 +206,11 @@ impl Plain {
         assert!(self.is_replicating, "nobody is there who has the drive");
         let payload = self.extensions.write(&topic.into(), message);
         self.stream.send(Channel::Drive, EXTENSION, &payload);
+    }
+
+    /// Says anything.
+    pub fn say(&mut self, frame: &[u8]) {
+        self.stream.say(frame);
     }
 
     pub fn written(&mut self) -> Vec<u8> {
