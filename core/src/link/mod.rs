@@ -1,7 +1,7 @@
 //! One link to another device: a secret stream, a mux and a [`Conversation`] on an ordered pipe of bytes, whatever carries it.
 //!
 //! The link knows no relay and no peer: bytes in, bytes out, and [`LinkEvent`]s. Any error ends it. The secret stream and the mux are
-//! [`Sealed`] here, or, where a process replicates the drive on the same stream, [`Hosted`] by npm's libraries.
+//! sealed here, or, where a process replicates the drive on the same stream, hosted by npm's libraries.
 
 mod hosted;
 mod sealed;
