@@ -351,16 +351,16 @@ fn an_empty_extension_name_repeats_the_one_before() {
 }
 
 #[test]
-fn a_name_is_repeated_also_behind_a_message_that_nobody_wanted() {
+fn whoever_sends_an_extension_before_it_rejects_the_other_channel_is_heard() {
     let mut end = end();
     let mut stranger = Stranger::meet(&mut end);
     let open = stranger.drive_open(1, &drive());
     stranger.say(&mut end, &open).unwrap();
-    // It is not a peer yet: the other channel is not settled.
-    stranger.extend(&mut end, CHAT, b"too early").unwrap();
+    stranger.extend(&mut end, CHAT, b"early").unwrap();
     stranger.say(&mut end, REJECT_PEERSOCKETS).unwrap();
     stranger.extend(&mut end, b"", b"in time").unwrap();
-    assert_eq!(end.events[1..], [message(b"in time")]);
+    assert!(matches!(end.events[0], LinkEvent::Proved(_)));
+    assert_eq!(end.events[1..], [message(b"early"), message(b"in time")]);
 }
 
 #[test]
