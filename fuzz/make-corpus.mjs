@@ -101,6 +101,28 @@ const seeds = {
     close: step(0, [0, 3, 1]),
     slot_not_declared: step(0, [1, 1, 5]),
   },
+  // The first byte: 0 met, 1 the drive is open, 2 a peer by extensions, 3 a peer on its own channel.
+  drive_peer: {
+    reject_then_open: [0, ...step(0, [0, 2, 1]), ...step(1, [1, 0])],
+    open_then_reject: [1, ...step(0, [0, 2, 1]), ...step(3, [1, 1, ...text('hello')])],
+    corestore: [0, ...step(9, [1, 0]), ...step(9, [2, 4, ...repeat(0, 33)]), ...step(8, [0, 2, 1]), ...step(11, [1, 1, 7]), ...step(4)],
+    own_channel: [0, ...step(1, [1, 1]), ...step(0, [1, 0, 0, ...string('chat')]), ...step(0, [1, 1, 0, ...text('hello')])],
+    both_channels: [3, ...step(1, [2, 0]), ...step(3, [2, 1, 7]), ...step(0, [0, 3, 2]), ...step(0, [1, 5])],
+    rejects_both: [0, ...step(0, [0, 2, 1]), ...step(0, [0, 2, 2])],
+    wrong_capability: [0, ...step(1, [1, 2, ...repeat(0, 33)])],
+    short_handshake: [0, ...step(1, [1, 3, 1, 0, 9])],
+    names: [2, ...step(3, [1, 0, 1]), ...step(3, [1, 1, 2]), ...step(3, [1, 0, 3]), ...step(3, [1, 6, 4]), ...step(3, [1, 0, 5]), ...step(3, [1, 2, 6])],
+    request: [2, ...step(0, [1, 1, 1, 9, 0]), ...step(0, [1, 1, 0, 0xfd, 9, 1]), ...step(6, repeat(0, 9))],
+    replication: [2, ...step(0, [1, 0, 7, 0, 9, 0]), ...step(0, [1, 8, 0, 0, 9]), ...step(0, [1, 7, 0, 1, 5]), ...step(0, [1, 3, 1, 2, 3])],
+    close: [2, ...step(18, [1, 1])],
+    closed_and_opened: [3, ...step(1, [2, 0]), ...step(18, [2, 1]), ...step(1, [2, 0])],
+    send_and_take: [2, ...step(0xfd, repeat(7, 200)), ...step(0xf5, repeat(8, 20)), ...step(6, repeat(0, 250)), ...step(6, repeat(0, 250))],
+    last_words: [2, ...step(0x1d, text('so long')), ...step(23), ...step(6, repeat(0, 9))],
+    timeouts: [2, ...step(0xef), ...step(0), ...step(0xef), ...step(0xef), ...step(0xef)],
+    mixed_batch: [2, ...step(11, [1, 1, 7]), ...step(10, [7, 9, 9]), ...step(11, [1, 0, 8]), ...step(4)],
+    skipped_id: [0, ...step(0, [0, 1, ...maximum, 0, 0])],
+    one_byte: [2, ...step(0, [7])],
+  },
 };
 
 rmSync(corpus, { recursive: true, force: true });

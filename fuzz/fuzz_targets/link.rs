@@ -5,13 +5,14 @@
 use libfuzzer_sys::fuzz_target;
 use peersockets_core::channel::inbox::Budget;
 use peersockets_core::channel::peersockets::{PROTOCOL, open_handshake};
+use peersockets_core::conversation::LinkEvent;
 use peersockets_core::error::LinkError;
 use peersockets_core::limits;
-use peersockets_core::link::{Link, LinkEvent};
+use peersockets_core::link::Link;
 use peersockets_core::secure::{Role, Secure};
 use peersockets_core::time::{Duration, Time};
 use peersockets_core::wire::encoding::Encode;
-use peersockets_fuzz::{Step, device, drive, entropy, steps};
+use peersockets_fuzz::{Step, device, drive, entropy, link, steps};
 
 /// Small, so that a fuzzer gets there.
 const BUDGET: usize = 300;
@@ -19,7 +20,7 @@ const BUDGET: usize = 300;
 fuzz_target!(|input: &[u8]| {
     let budget = Budget::new(BUDGET);
     let mut now = Time::default();
-    let mut link = Link::new(now, Role::Responder, &device(1), entropy(1), drive(), budget.clone());
+    let mut link = link(Role::Responder, &budget, false);
     let mut remote = Secure::new(Role::Initiator, &device(2), entropy(2));
     prove(&mut link, &mut remote);
 

@@ -1,7 +1,10 @@
 //! How a fuzzer's input becomes steps, and the fixed keys of every run.
 
+use peersockets_core::channel::inbox::Budget;
 use peersockets_core::drive::DriveKey;
-use peersockets_core::secure::{DeviceKey, Entropy};
+use peersockets_core::link::{Beginning, Link};
+use peersockets_core::secure::{DeviceKey, Entropy, Role};
+use peersockets_core::time::Time;
 
 /// One step of a run: what to do, and with which bytes.
 pub struct Step<'a> {
@@ -31,4 +34,10 @@ pub fn device(number: u8) -> DeviceKey {
 
 pub fn entropy(number: u8) -> Entropy {
     Entropy { ephemeral: [number; 32], header: [number; 24] }
+}
+
+/// A link of device 1 that begins now.
+pub fn link(role: Role, budget: &Budget, is_drive_peer: bool) -> Link {
+    let (now, drive, budget) = (Time::default(), drive(), budget.clone());
+    Link::new(Beginning { now, role, device: &device(1), drive, budget, is_drive_peer }, entropy(1))
 }
