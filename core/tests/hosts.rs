@@ -4,8 +4,6 @@
 mod devices;
 mod world;
 
-use std::sync::Arc;
-
 use devices::at;
 use peersockets_core::channel::inbox::Budget;
 use peersockets_core::channel::outbox::Frame;
@@ -408,6 +406,15 @@ fn a_host_that_goes_has_its_last_words_said_before_its_streams_end() {
 }
 
 #[test]
+fn bytes_of_a_stream_that_is_on_no_circuit_are_not_kept() {
+    let (device, budget) = (&devices::device(1), Budget::new(limits::REASSEMBLY));
+    let (drive, role) = (drive(1), Role::Initiator);
+    let mut link = Link::hosted(Beginning { now: at(0.0), role, device, drive, budget, is_drive_peer: true }, false);
+    assert!(!link.handle_written(&vec![7; 2 * limits::HOST_HIGH_WATER]));
+    assert!(!link.has_output() && link.take_output(usize::MAX).is_empty());
+}
+
+#[test]
 fn a_closed_device_takes_no_stream() {
     let mut world = World::new(0);
     let host = world.add_host(&[]);
@@ -437,7 +444,6 @@ fn what_a_host_says_of_a_link_that_is_not_its_own_is_ignored() {
         swarm.handle_stream_drained(link, false);
     }
     assert!(world.events(0).is_empty());
-    let hello: Arc<[u8]> = b"hello".as_slice().into();
-    world.devices[0].swarm.send(topics[0], FIRST, hello.to_vec());
+    world.devices[0].swarm.send(topics[0], FIRST, b"hello".to_vec());
     assert_eq!(world.messages(1, topics[1]).len(), 1);
 }

@@ -85,8 +85,11 @@ impl Hosted {
         self.actions.push_back(HostAction::Read(bytes.to_vec()));
     }
 
-    /// Takes bytes for the circuit. Returns whether the host is to wait before it writes more.
+    /// Takes bytes for the circuit, if there is one. Returns whether the host is to wait before it writes more.
     pub fn handle_written(&mut self, bytes: &[u8]) -> bool {
+        if !self.is_piped {
+            return false;
+        }
         self.written.extend(bytes);
         self.is_waiting = self.is_full();
         self.is_waiting
