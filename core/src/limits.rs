@@ -21,11 +21,11 @@ pub const HANDLES: usize = 4_096;
 
 /// Largest sealed frame that we write, with its length field: several topics share a link, so none may hold it for long.
 pub const SEALED_FRAME: usize = 16_384;
-/// Largest frame taken from a remote: four times what a device of ours writes. It is also what a link's buffer may hold, so 256
-/// devices cost 16 MiB.
+/// Largest frame taken from a remote that has not proved the drive key: four times what a device of ours writes. It is also what a
+/// link's buffer may hold, so 256 strangers cost 16 MiB.
 pub const FRAME: usize = 65_536;
-/// Largest frame taken from a drive peer that has not proved the drive key: a corestore opens all its cores, up to [`CHANNELS`], in
-/// one batch.
+/// Largest frame in which a corestore opens all its cores, up to [`CHANNELS`], in one batch: taken from a drive peer that has not
+/// proved the drive key, and from a device that has, which may be a native one. 256 of those cost 128 MiB, if all do their worst.
 pub const FIRST_FRAME: usize = 524_288;
 /// Largest frame a uint24 can announce, and largest taken from a proved drive peer: its replication is not ours to shape. 16 MiB for
 /// each of [`DRIVE_PEERS`].

@@ -4,7 +4,7 @@ mod devices;
 
 use std::sync::Arc;
 
-use devices::{End, Pair, ROLES, Stranger, at, device, drive, entropy, framed, frames};
+use devices::{End, Pair, ROLES, Stranger, at, batch, device, drive, drive_open_frame, entropy, framed, frames};
 use peersockets_core::channel::outbox::{Bound, QueueFull};
 use peersockets_core::conversation::LinkEvent;
 use peersockets_core::drive::DriveKey;
@@ -251,13 +251,33 @@ fn an_oversize_frame_ends_the_link_at_its_length() {
     let meet: [fn(&mut End); 3] = [|_| {}, |end| drop(Stranger::meet(end)), |end| drop(Stranger::proved(end))];
     for (state, meet) in meet.into_iter().enumerate() {
         for role in ROLES {
-            for (length, outcome) in [(65_536, Ok(())), (65_537, too_long), (16_777_215, too_long)] {
+            let longest = if state < 2 { 65_536 } else { 524_288 };
+            for (length, outcome) in [(longest, Ok(())), (longest + 1, too_long), (16_777_215, too_long)] {
                 let mut end = End::new(role, 1, drive());
                 meet(&mut end);
                 let field = &u32::to_le_bytes(length)[..3];
                 assert_eq!(end.read(Time::default(), field), outcome, "{length} for the {role:?} in state {state}");
             }
         }
+    }
+}
+
+#[test]
+fn a_proved_device_may_open_a_corestore_in_one_frame() {
+    for role in ROLES {
+        let mut end = End::new(role, 1, drive());
+        let mut stranger = Stranger::proved(&mut end);
+        // Channel 0, a batch of messages for the control channel: an Open for each core.
+        let opens: Vec<Vec<u8>> = (0..4_000u32)
+            .map(|core| drive_open_frame(u64::from(core) + 2, &[&core.to_le_bytes()[..], &[7; 28]].concat(), &[0; 33]))
+            .collect();
+        let frame = batch(&opens);
+        assert!(frame.len() > 300_000);
+        stranger.say(&mut end, &frame).unwrap();
+        // An empty message of the topic in slot 0.
+        stranger.say(&mut end, &[&[1, 0, 0, 4][..], b"chat"].concat()).unwrap();
+        stranger.say(&mut end, &[1, 1, 0]).unwrap();
+        assert_eq!(end.messages(), [b""]);
     }
 }
 

@@ -207,11 +207,11 @@ impl Channels {
     }
 }
 
-/// A drive peer's frames are replication, which is not ours to shape.
+/// Replication is not ours to shape: that of a drive peer, nor of a native device, which opens all its cores once the drive key is proved.
 fn longest_frame(conversation: &Conversation) -> usize {
     match (conversation.has_drive_channel(), conversation.is_proved()) {
-        (false, _) => limits::FRAME,
-        (true, false) => limits::FIRST_FRAME,
+        (false, false) => limits::FRAME,
+        (false, true) | (true, false) => limits::FIRST_FRAME,
         (true, true) => limits::UINT24,
     }
 }
