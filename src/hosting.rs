@@ -6,7 +6,7 @@ use js_sys::Uint8Array;
 use peersockets_core::conversation::{Heard, Session};
 use peersockets_core::link::HostAction;
 use peersockets_core::secure::Role;
-use peersockets_core::swarm::LinkId;
+use peersockets_core::swarm::{LinkId, Swarm};
 use wasm_bindgen::prelude::*;
 
 use crate::page;
@@ -135,6 +135,19 @@ impl PeerSockets {
     #[wasm_bindgen(js_name = handleStreamDrained)]
     pub fn handle_stream_drained(&self, link: u32, is_drained: bool) {
         self.bridge.command(|swarm| swarm.handle_stream_drained(LinkId(link), is_drained));
+    }
+
+    /// Something came on the stream, whatever it means.
+    #[wasm_bindgen(js_name = handleStreamAlive)]
+    pub fn handle_stream_alive(&self, link: u32) {
+        self.bridge.command(|swarm| swarm.handle_stream_alive(page::now(), LinkId(link)));
+    }
+
+    /// Has the streams of circuits told to say goodbye, before it returns. What they seal is to be waited for before `close`.
+    #[wasm_bindgen(js_name = sayLastWords)]
+    pub fn say_last_words(&self) {
+        self.bridge.command(Swarm::say_last_words);
+        self.bridge.drain();
     }
 
     /// The stream ended.

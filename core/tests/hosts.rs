@@ -15,7 +15,7 @@ use peersockets_core::limits;
 use peersockets_core::link::{Beginning, HostAction, Link};
 use peersockets_core::secure::Role;
 use peersockets_core::stats::Path;
-use peersockets_core::swarm::{HandleId, LinkId, PeerId, State};
+use peersockets_core::swarm::{Event, HandleId, LinkId, PeerId, State};
 use world::{World, drive, seconds};
 
 const FIRST: PeerId = PeerId(1);
@@ -144,7 +144,11 @@ fn bytes_of_a_circuit_are_a_sign_of_life_though_they_are_replication() {
     }
     link.handle_timeout(at(62.0)).unwrap();
     assert_eq!(link.next_action(), Some(HostAction::Message(Frame { kind: PING, payload: Vec::new() })));
-    assert_eq!(link.handle_timeout(at(69.0)), Err(LinkError::Silent));
+    // On a stream of its own, the host says so itself.
+    link.handle_sign_of_life(at(68.0));
+    assert_eq!(link.handle_timeout(at(69.0)), Ok(()));
+    link.handle_timeout(at(71.0)).unwrap();
+    assert_eq!(link.handle_timeout(at(78.0)), Err(LinkError::Silent));
 }
 
 #[test]
@@ -392,10 +396,8 @@ fn a_host_that_goes_has_its_last_words_said_before_its_streams_end() {
         .events(page)
         .into_iter()
         .filter_map(|event| match event {
-            peersockets_core::swarm::Event::Message { topic, message, .. } if topic == listening => {
-                Some(message[0].to_string())
-            }
-            peersockets_core::swarm::Event::Leave { .. } => Some("leave".into()),
+            Event::Message { topic, message, .. } if topic == listening => Some(message[0].to_string()),
+            Event::Leave { .. } => Some("leave".into()),
             _ => None,
         })
         .collect();
@@ -403,6 +405,30 @@ fn a_host_that_goes_has_its_last_words_said_before_its_streams_end() {
     let log: Vec<_> = world.log(host, plain);
     assert_eq!(log[log.len() - 5..], ["extension", "extension", "extension", "extension", "end"]);
     assert_eq!(world.streams(host), 0);
+}
+
+#[test]
+fn the_last_words_of_a_host_go_through_a_circuit_while_its_stream_can_still_seal_them() {
+    let (mut world, watches, topics) = met();
+    world.set_full(0, true);
+    for number in 0..8 {
+        world.devices[0].swarm.send(topics[0], FIRST, vec![number; 16_000]);
+    }
+    world.devices[0].swarm.say_last_words();
+    world.settle();
+    let seen: Vec<String> = world
+        .events(1)
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Message { topic, message, .. } if topic == topics[1] => Some(message[0].to_string()),
+            Event::Leave { watch, .. } if watch == watches[1] => Some("leave".into()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(seen, ["0", "1", "2", "3", "leave"]);
+    world.devices[0].swarm.close();
+    world.settle();
+    assert_eq!(world.streams(0), 0);
 }
 
 #[test]
@@ -442,6 +468,7 @@ fn what_a_host_says_of_a_link_that_is_not_its_own_is_ignored() {
         swarm.handle_stream_heard(now, link, Heard::Extension("chat".into(), b"?"));
         assert!(!swarm.handle_stream_written(link, b"?"));
         swarm.handle_stream_drained(link, false);
+        swarm.handle_stream_alive(now, link);
     }
     assert!(world.events(0).is_empty());
     world.devices[0].swarm.send(topics[0], FIRST, b"hello".to_vec());

@@ -213,6 +213,11 @@ impl Link {
         Ok(())
     }
 
+    /// The remote is alive.
+    pub fn handle_sign_of_life(&mut self, now: Time) {
+        self.conversation.heard_at(now);
+    }
+
     /// The host's stream wrote bytes for the carrier. Returns whether it is to wait before it writes more.
     pub fn handle_written(&mut self, bytes: &[u8]) -> bool {
         match &mut self.wire {

@@ -2,7 +2,7 @@
 //!
 //! A swarm that hosts gets an [`Output::Host`](super::Output::Host) for everything that is to be done to such a stream, in order.
 
-use super::{Carrier, LinkId, State, Swarm};
+use super::{Attached, Carrier, LinkId, State, Swarm};
 use crate::conversation::{Heard, Session};
 use crate::error::LinkError;
 use crate::secure::Role;
@@ -51,6 +51,27 @@ impl Swarm {
             attached.link.handle_drained(is_drained);
         }
         self.queue_link(link);
+    }
+
+    /// Something came on a host's stream, whatever it means: the remote is alive, even if its answer waits behind long replication.
+    pub fn handle_stream_alive(&mut self, now: Time, link: LinkId) {
+        if let Some(attached) = self.links.get_mut(&link) {
+            attached.link.handle_sign_of_life(now);
+        }
+    }
+
+    /// Says goodbye on every circuit. For a host, to be called before [`close`](Swarm::close): its streams seal what is said only a
+    /// little later, and to a link that is over they can give nothing.
+    pub fn say_last_words(&mut self) {
+        let is_circuit = |attached: &Attached| matches!(attached.carrier, Carrier::Circuit { .. });
+        let circuits = self.links.iter().filter(|(_, attached)| is_circuit(attached)).map(|(id, _)| *id);
+        let circuits: Vec<LinkId> = circuits.collect();
+        for id in circuits {
+            if let Some(attached) = self.links.get_mut(&id) {
+                attached.link.goodbye();
+            }
+            self.queue_link(id);
+        }
     }
 
     /// A host's stream ended by itself.
