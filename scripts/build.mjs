@@ -15,7 +15,8 @@ await main(() => {
   const { values } = parseArgs({ options: { features: { type: 'string' }, out: { type: 'string' } } });
   const features = values.features?.split(',');
   const products = values.out
-    ? [buildPackage({ features, out: resolve(root, values.out) })]
+    // After the package itself: TypeScript checks all of them against its glue for native peers.
+    ? [buildPackage(), buildPackage({ features, out: resolve(root, values.out), isNative: false })]
     : [buildPackage({ features }), buildRelay, buildRelayPackages];
   return runSteps([...setupToBuild(), ...products]);
 });

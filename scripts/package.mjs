@@ -1,7 +1,7 @@
-// Lays out the npm package: WebAssembly, TypeScript's output, the classic script, and the hashes of all.
+// Lays out the npm package: WebAssembly, TypeScript's output, the classic script, the bundle for native peers, and the hashes of all.
 
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { npmProgram } from './npm.mjs';
 import { packageDirectory, root, targetDirectory } from './paths.mjs';
@@ -15,51 +15,82 @@ const classicScript = 'polyfill.global.js';
 
 /**
  * The step that builds the package.
- * @param {{ features?: string[], out?: string }} options `features`: cargo's; `out`: the package's directory
+ * @param {{ features?: string[], out?: string, isNative?: boolean }} options `features`: cargo's; `out`: the package's directory;
+ * `isNative`: whether the entry for native peers is in it
  */
-export function buildPackage({ features = [], out = packageDirectory } = {}) {
+export function buildPackage({ features = [], out = packageDirectory, isNative = true } = {}) {
   return {
     name: `build-${basename(out)}`,
     title: `build the npm package in ${relative(root, out)}/`,
     run: async (shell) => {
-      const wasm = await compile(shell, features);
-      const stamp = new Stamp(out, [wasm, ...packageSources()]);
+      const scratch = join(targetDirectory, 'package', basename(out));
+      const wasm = { page: `${scratch}-page.wasm`, ...(isNative && { host: `${scratch}-host.wasm` }) };
+      await compile(shell, features, wasm.page);
+      if (isNative) await compile(shell, [...features, 'host'], wasm.host);
+      const stamp = new Stamp(out, [...Object.values(wasm), ...packageSources()]);
       if (stamp.isCurrent()) return;
-      await assemble(shell, wasm, out);
+      await assemble(shell, wasm, scratch);
+      rmSync(out, { recursive: true, force: true });
+      mkdirSync(dirname(out), { recursive: true });
+      renameSync(scratch, out);
       stamp.write();
     },
   };
 }
 
-async function assemble(shell, wasm, out) {
-  const scratch = join(targetDirectory, 'package', basename(out));
+async function assemble(shell, wasm, scratch) {
+  const dist = join(scratch, 'dist');
   const bound = `${scratch}-wasm`;
-  await bind(shell, wasm, bound);
+  const boundHost = `${scratch}-host-wasm`;
+  await bind(shell, wasm.page, bound);
   rmSync(scratch, { recursive: true, force: true });
-  mkdirSync(join(scratch, 'dist/wasm'), { recursive: true });
+  mkdirSync(join(dist, 'wasm'), { recursive: true });
   mkdirSync(templateGlue, { recursive: true });
   for (const file of ['glue.js', 'glue.d.ts']) {
     copyFileSync(join(bound, file), join(templateGlue, file));
-    copyFileSync(join(bound, file), join(scratch, 'dist/wasm', file));
+    copyFileSync(join(bound, file), join(dist, 'wasm', file));
   }
-  copyFileSync(join(bound, 'peersockets.wasm'), join(scratch, 'dist/peersockets.wasm'));
-  copyFileSync(join(template, 'src/peersockets.wasm.d.ts'), join(scratch, 'dist/peersockets.wasm.d.ts'));
-  await shell.run(npmProgram('tsc'), ['--project', template, '--noEmit', 'false', '--outDir', join(scratch, 'dist')]);
-  await stripComments(shell, join(scratch, 'dist'));
+  copyFileSync(join(bound, 'peersockets.wasm'), join(dist, 'peersockets.wasm'));
+  copyFileSync(join(template, 'src/peersockets.wasm.d.ts'), join(dist, 'peersockets.wasm.d.ts'));
+  if (wasm.host) {
+    await bind(shell, wasm.host, boundHost);
+    copyFileSync(join(boundHost, 'glue.d.ts'), join(templateGlue, 'host.d.ts'));
+    copyFileSync(join(boundHost, 'peersockets.wasm'), join(dist, 'peersockets-host.wasm'));
+  }
+  await shell.run(npmProgram('tsc'), ['--project', template, '--noEmit', 'false', '--outDir', dist]);
+  await stripComments(shell, dist);
+  if (wasm.host) await bundleNative(shell, scratch, boundHost);
+  rmSync(join(dist, 'native'), { recursive: true });
   await bundleClassicScript(shell, scratch);
-  for (const file of copiedFiles()) copyFileSync(file, join(scratch, basename(file)));
+  for (const [from, to] of copiedFiles()) copyFileSync(from, join(scratch, to));
   const hashes = hashFiles(scratch);
-  writeFileSync(join(scratch, 'dist/integrity.json'), `${JSON.stringify(hashes, null, 2)}\n`);
+  writeFileSync(join(dist, 'integrity.json'), `${JSON.stringify(hashes, null, 2)}\n`);
   writeFileSync(join(scratch, 'README.md'), fillIn(readFileSync(readme, 'utf8'), hashes));
-  rmSync(out, { recursive: true, force: true });
-  mkdirSync(dirname(out), { recursive: true });
-  renameSync(scratch, out);
 }
 
 /** The declarations keep the comments, for editors; a page that downloads the modules as they are needs none. */
 async function stripComments(shell, directory) {
   const modules = readdirSync(directory).filter((file) => file.endsWith('.js')).map((file) => join(directory, file));
   await shell.run(npmProgram('esbuild'), [...modules, `--outdir=${directory}`, '--allow-overwrite', '--target=es2022']);
+}
+
+/**
+ * One module for Node, of the same modules with the glue of the other WebAssembly, and of npm `ws`. Its `WebSocket` takes the place of
+ * the browser's; its optional parts, which are not there, are left out.
+ */
+async function bundleNative(shell, directory, boundHost) {
+  const dist = join(directory, 'dist');
+  const modules = `${directory}-native`;
+  rmSync(modules, { recursive: true, force: true });
+  cpSync(dist, modules, { recursive: true });
+  copyFileSync(join(boundHost, 'glue.js'), join(modules, 'wasm/glue.js'));
+  await shell.run(npmProgram('esbuild'), [
+    join(modules, 'hyperdrive.js'), '--bundle', '--platform=node', '--format=esm', '--target=node20',
+    `--inject:${join(modules, 'native/web-socket.js')}`,
+    '--define:process.env.WS_NO_BUFFER_UTIL="1"', '--define:process.env.WS_NO_UTF_8_VALIDATE="1"',
+    `--banner:js=import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);`,
+    `--outfile=${join(dist, 'hyperdrive.js')}`, '--allow-overwrite',
+  ]);
 }
 
 /** One file without imports, for pages whose own scripts are classic ones. It knows the hash of the WebAssembly it belongs to. */
@@ -74,10 +105,14 @@ async function bundleClassicScript(shell, directory) {
   rmSync(entry.replace(/\.js$/, '.d.ts'));
 }
 
-/** What the package holds as it lies in the repository. */
+/** What the package holds as it lies here, and how it is called there: among it the licence of what the bundle has of npm `ws`. */
 function copiedFiles() {
   const licences = readdirSync(root).filter((file) => file.startsWith('LICENSE-'));
-  return [join(template, 'package.json'), ...licences.map((file) => join(root, file))];
+  return [
+    [join(template, 'package.json'), 'package.json'],
+    ...licences.map((file) => [join(root, file), file]),
+    [join(root, 'node_modules/ws/LICENSE'), 'LICENSE-ws'],
+  ];
 }
 
 /** For each file that a page may load, what `integrity` of a `<script>`, of `fetch` or of an import map takes. */
@@ -103,7 +138,7 @@ function packageSources() {
     .map((entry) => join(entry.parentPath, entry.name))
     .filter((file) => dirname(file) !== templateGlue);
   const scripts = ['package.mjs', 'wasm.mjs'].map((file) => join(root, 'scripts', file));
-  return [...typescript, ...scripts, join(root, 'package-lock.json'), ...copiedFiles()];
+  return [...typescript, ...scripts, join(root, 'package-lock.json'), ...copiedFiles().map(([from]) => from)];
 }
 
 /** Remembers of which files a directory was built. */

@@ -81,7 +81,7 @@ let built;
 /** Builds, once, all that the suites test from outside: the package, the package without encryption, the relay and its packages. */
 function build() {
   built ??= runSteps([
-    buildPackage(), buildPackage({ features: ['unsealed'], out: join(targetDirectory, 'pkg-unsealed') }),
+    buildPackage(), buildPackage({ features: ['unsealed'], out: join(targetDirectory, 'pkg-unsealed'), isNative: false }),
     buildRelay, buildRelayPackages,
   ]);
   return built;

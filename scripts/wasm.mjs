@@ -1,7 +1,7 @@
 // The Rust half of the npm package: cargo, then wasm-bindgen, then wasm-opt.
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { buildToShip } from './cargo.mjs';
 import { Failure } from './failure.mjs';
 import { npmProgram } from './npm.mjs';
@@ -15,13 +15,15 @@ const WASM_FEATURES = ['bulk-memory', 'multivalue', 'mutable-globals', 'nontrapp
 /**
  * Compiles the browser crate.
  * @param {string[]} features cargo features beyond the default ones
- * @returns {Promise<string>} the wasm file, as cargo leaves it
+ * @param {string} out the wasm file to be made
  */
-export async function compile(shell, features) {
+export async function compile(shell, features, out) {
   const chosen = features.length ? ['--features', features.join(',')] : [];
   const what = ['--profile', 'wasm', '--target', 'wasm32-unknown-unknown', '--package', 'beaker-peersockets', '--lib', ...chosen];
   await buildToShip(shell, what, { env: wasmEnvironment() });
-  return join(targetDirectory, 'wasm32-unknown-unknown/wasm/beaker_peersockets.wasm');
+  mkdirSync(dirname(out), { recursive: true });
+  // Whatever the features, cargo calls it the same.
+  copyFileSync(join(targetDirectory, 'wasm32-unknown-unknown/wasm/beaker_peersockets.wasm'), out);
 }
 
 /** Makes `glue.js`, `glue.d.ts` and `peersockets.wasm` of a compiled wasm file. */

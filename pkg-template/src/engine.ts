@@ -3,13 +3,7 @@ import { Backlog } from './backlog.js';
 import type { Call } from './backlog.js';
 import { PeerSocketsError } from './errors.js';
 import type { Problem } from './errors.js';
-import { loadWasm } from './load.js';
-import type { LocateWasm } from './load.js';
 import type { Message } from './message.js';
-import { misnamedOptions } from './option-names.js';
-import { fillIn, readOptions } from './options.js';
-import { currentPage, pageIsParsed } from './page.js';
-import type { PeerSocketsOptions } from './peer-sockets.js';
 import { Returns } from './returns.js';
 import { Kind } from './seam.js';
 import type { Deliver, GlueError, GlueOptions } from './seam.js';
@@ -23,6 +17,20 @@ export interface Host {
   onProblem(problem: Problem, target?: EventTarget): void;
   /** The state changed. */
   onState(state: State): void;
+}
+
+/** What runs beside Rust where a process replicates the drive: the secret streams that Rust has it host. Nothing of it throws. */
+export interface Companion {
+  /** Rust is there, before any call that waited is made. `call` reaches it until `onStop`. */
+  onStart(call: (run: Call['run']) => void): void;
+  /** A handle of this topic was opened. */
+  onJoin(topic: string): void;
+  /** One was closed. */
+  onLeave(topic: string): void;
+  /** It is closed for the page; resolves when what was sent last has gone, and Rust may be closed too. */
+  onClose(): Promise<void>;
+  /** Rust is not there any more, or never will be. */
+  onStop(): void;
 }
 
 /** What Rust made for a `Topic` or `PeerEvents`. */
@@ -44,6 +52,12 @@ export interface Receiver {
   abandon(): void;
 }
 
+/**
+ * Loads the WebAssembly and gives what Rust is made of, or rejects with a `PeerSocketsError`. What is wrong but hinders nothing it
+ * reports.
+ */
+export type Prepare = (report: (problem: Problem) => void) => Promise<GlueOptions>;
+
 /** Told of a message that can't be sent, and why. */
 type GiveBack = (message: Message, problem: Problem) => void;
 
@@ -55,6 +69,7 @@ export class Engine {
   /** Resolves when Rust is there and has got all calls made before; rejects with a `PeerSocketsError`. */
   readonly opened: Promise<void>;
   readonly #host: Host;
+  readonly #companion: Companion | undefined;
   readonly #receivers = new Map<number, Receiver>();
   readonly #returns = new Returns();
   #backlog = new Backlog();
@@ -62,9 +77,10 @@ export class Engine {
   #failure: PeerSocketsError | undefined;
   #isClosed = false;
 
-  constructor(options: PeerSocketsOptions | null | undefined, host: Host, locateWasm?: LocateWasm) {
+  constructor(prepare: Prepare, host: Host, companion?: Companion) {
     this.#host = host;
-    this.opened = this.#open(options, locateWasm);
+    this.#companion = companion;
+    this.opened = this.#open(prepare);
     // Whoever wants to know asks for `ready` or listens to `error`.
     this.opened.catch(() => {});
   }
@@ -118,10 +134,13 @@ export class Engine {
   /** Lets a receiver have what comes for its half of Rust's. */
   connect(receiver: Receiver): void {
     this.#receivers.set(receiver.rust.handle, receiver);
+    if (receiver.topic !== undefined) this.#companion?.onJoin(receiver.topic);
   }
 
   /** Closes a half of Rust's and lets nothing come for it any more, not even what is on its way. */
   disconnect(rust: RustHalf): void {
+    const topic = this.#receivers.get(rust.handle)?.topic;
+    if (topic !== undefined) this.#companion?.onLeave(topic);
     this.#receivers.delete(rust.handle);
     rust.close();
     this.#free(rust);
@@ -138,17 +157,17 @@ export class Engine {
     });
   }
 
-  /** Ends it for good, without an event. */
+  /** Ends it for good, without an event: at once, or as soon as its companion's last words have gone. */
   close(): void {
-    this.callIfOpen((rust) => {
-      rust.close();
-      for (const receiver of this.#receivers.values()) this.#free(receiver.rust);
-      this.#free(rust);
-    });
+    const rust = this.#rust;
+    const halves = [...this.#receivers.values()].map((receiver) => receiver.rust);
     this.#isClosed = true;
     this.#rust = undefined;
     this.#receivers.clear();
     this.#backlog = new Backlog();
+    if (!rust) this.#companion?.onStop();
+    else if (this.#companion) void this.#companion.onClose().then(() => this.#end(rust, halves));
+    else this.#end(rust, halves);
   }
 
   get #isLoading(): boolean {
@@ -160,25 +179,25 @@ export class Engine {
     else if (this.#failure) call.fail?.(this.#failure);
   }
 
-  async #open(options: PeerSocketsOptions | null | undefined, locateWasm: LocateWasm | undefined): Promise<void> {
+  async #open(prepare: Prepare): Promise<void> {
     try {
-      const given = readOptions(options);
-      for (const problem of misnamedOptions(options)) this.report(problem, () => undefined);
-      await loadWasm(given.wasm, locateWasm);
-      if (given.drive === undefined || given.relays === undefined) await pageIsParsed();
-      if (!this.#isClosed) this.#start(fillIn(given, currentPage()));
+      const options = await prepare((problem) => this.report(problem, () => undefined));
+      if (!this.#isClosed) this.#start(options);
     } catch (cause) {
       throw isRendering(cause) ? cause : this.#fail(cause);
     }
   }
 
   #start(options: GlueOptions): void {
-    this.#rust = new Glue(options, this.#deliver);
+    const rust = new Glue(options, this.#deliver);
+    this.#rust = rust;
+    this.#companion?.onStart((run) => this.#make({ run }, rust));
     this.#replay();
     if (this.#failure) throw this.#failure;
     // Last, because its listeners may make calls.
     this.#host.onState('connecting');
-    if (options.relays.length + options.peers.length === 0 && !this.#isClosed) this.#host.onProblem({ code: 'no-relay', reason: 'no relay and no drive peer is named' });
+    const isAlone = options.relays.length + options.peers.length === 0 && !options.host;
+    if (isAlone && !this.#isClosed) this.#host.onProblem({ code: 'no-relay', reason: 'no relay and no drive peer is named' });
   }
 
   /** Makes the calls that waited, or tells them that they never will be. */
@@ -206,6 +225,7 @@ export class Engine {
     this.#failure = error;
     this.#rust = undefined;
     this.#receivers.clear();
+    this.#companion?.onStop();
     queueMicrotask(() => {
       this.#host.onState('failed');
       this.#host.onProblem(problemOf(error));
@@ -213,6 +233,16 @@ export class Engine {
     });
     this.#replay();
     return error;
+  }
+
+  #end(rust: Glue, halves: RustHalf[]): void {
+    const run = () => {
+      rust.close();
+      for (const half of halves) this.#free(half);
+      this.#free(rust);
+    };
+    this.#make({ run }, rust);
+    this.#companion?.onStop();
   }
 
   /** In a microtask: nothing of it is on the stack then, and Rust has had its own that were queued. Never after a crash. */

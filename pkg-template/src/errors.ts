@@ -2,8 +2,8 @@
 const REMEDIES = {
   // What the page asked for
   'bad-options': 'Pass a plain object, such as { drive, relays }, or nothing.',
-  'unknown-option': 'The options are drive, relays, peers and wasm, and force for install().',
-  'bad-drive': 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">.',
+  'unknown-option': 'The options are drive, relays, peers and wasm, and force for install(); those of connect() are relays, keyPair and wasm.',
+  'bad-drive': 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">; to connect() give a Hyperdrive that can be opened.',
   'bad-relay-url': 'Name at most 3 relays, each by a ws:// or wss:// URL, in install({ relays }) or <meta name="peersockets-relay">.',
   'bad-peer-url': 'Name at most 8 drive peers, each by a ws:// or wss:// URL, in install({ peers }) or <meta name="peersockets-peer">.',
   'bad-topic': 'Give join() a string, or a value that String() can turn into one.',
@@ -37,6 +37,7 @@ const REMEDIES = {
   'no-peer': 'Start the process that has the drive, or check the URL. It is tried again by itself.',
   'not-a-peer': 'Check the URL: what answers there does not replicate a drive on a WebSocket.',
   'no-drive': 'Open the drive in that process, or name the drive that it has. It is tried again by itself.',
+  'bad-stream': 'Give handle() a Hyperswarm connection, or what drive.replicate() returns.',
   // The WebAssembly
   'wasm-load-failed': "The page must be able to fetch the package's dist/peersockets.wasm (CORS, connect-src): copy it there, or elsewhere and write install({ wasm: '/peersockets.wasm' }). With Vite before 8 write optimizeDeps: { exclude: ['beaker-peersockets'] } in vite.config.js.",
   'wasm-blocked-by-csp': "Add 'wasm-unsafe-eval' to script-src in the page's Content-Security-Policy.",

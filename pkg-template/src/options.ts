@@ -1,11 +1,33 @@
 import { chooseDrive } from './drive.js';
 import { PeerSocketsError } from './errors.js';
-import { isSecurePage } from './page.js';
+import type { Problem } from './errors.js';
+import { loadWasm } from './load.js';
+import type { LocateWasm } from './load.js';
+import { misnamedOptions } from './option-names.js';
+import { currentPage, isSecurePage, pageIsParsed } from './page.js';
 import type { Page } from './page.js';
 import type { PeerSocketsOptions } from './peer-sockets.js';
 import { choosePeers, chooseRelays } from './relays.js';
 import type { GlueOptions } from './seam.js';
 import { thrownText } from './text.js';
+
+/**
+ * Loads the WebAssembly, and waits until the page is there as far as the options leave something to it; they are read at once.
+ * Rejects with a {@link PeerSocketsError}.
+ *
+ * @internal
+ */
+export async function prepare(
+  options: PeerSocketsOptions | null | undefined,
+  locateWasm: LocateWasm | undefined,
+  report: (problem: Problem) => void,
+): Promise<GlueOptions> {
+  const given = readOptions(options);
+  misnamedOptions(options).forEach(report);
+  await loadWasm(given.wasm, locateWasm);
+  if (given.drive === undefined || given.relays === undefined) await pageIsParsed();
+  return fillIn(given, currentPage());
+}
 
 /**
  * The options as they are now: each is read once, since a page may pass anything. Throws a {@link PeerSocketsError} where that
@@ -15,9 +37,9 @@ import { thrownText } from './text.js';
  */
 export function readOptions(options: PeerSocketsOptions | null | undefined): PeerSocketsOptions {
   return orRefuse(() => {
-    if (options && (typeof options !== 'object' || Array.isArray(options))) throw new TypeError('they are no object');
+    requireObject(options);
     const { drive, relays, peers, wasm } = options ?? {};
-    return { drive, relays: copy(relays), peers: copy(peers), wasm };
+    return { drive, relays: copyList(relays), peers: copyList(peers), wasm };
   });
 }
 
@@ -40,11 +62,30 @@ export function fillIn(options: PeerSocketsOptions, page: Page): GlueOptions {
   });
 }
 
-function copy<List>(list: List): List {
+/**
+ * Throws if options are there and are no object.
+ *
+ * @internal
+ */
+export function requireObject(options: unknown): void {
+  if (options && (typeof options !== 'object' || Array.isArray(options))) throw new TypeError('they are no object');
+}
+
+/**
+ * A list as it is now.
+ *
+ * @internal
+ */
+export function copyList<List>(list: List): List {
   return Array.isArray(list) ? ([...list] as List) : list;
 }
 
-function orRefuse<Value>(read: () => Value): Value {
+/**
+ * What an action gives. What it throws becomes a {@link PeerSocketsError}, `bad-options`.
+ *
+ * @internal
+ */
+export function orRefuse<Value>(read: () => Value): Value {
   try {
     return read();
   } catch (cause) {

@@ -6,6 +6,7 @@ import { PeerSocketsEventTarget, isHeard } from './event-target.js';
 import { PeerSocketsErrorEvent, StateEvent } from './events.js';
 import { followPage } from './lifecycle.js';
 import type { LocateWasm, WasmSource } from './load.js';
+import { prepare } from './options.js';
 import { PeerEvents } from './peer-events.js';
 import type { State, Stats } from './stats.js';
 import { toText } from './text.js';
@@ -74,16 +75,21 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
   constructor(options?: PeerSocketsOptions | null);
   /** @internal */
   constructor(options: PeerSocketsOptions | null | undefined, locateWasm: LocateWasm);
-  constructor(options?: PeerSocketsOptions | null, locateWasm?: LocateWasm) {
+  /** @internal */
+  constructor(options: null, locateWasm: undefined, makeEngine: (host: Host) => Engine);
+  constructor(
+    options?: PeerSocketsOptions | null,
+    locateWasm?: LocateWasm,
+    makeEngine = (host: Host) => new Engine((report) => prepare(options, locateWasm, report), host),
+  ) {
     super();
     // In Beaker the methods could be taken off the object.
     this.join = this.join.bind(this);
     this.watch = this.watch.bind(this);
-    const host: Host = {
+    this.#engine = makeEngine({
       onProblem: (problem, target) => this.#report(problem, target),
       onState: (state) => this.#become(state),
-    };
-    this.#engine = new Engine(options, host, locateWasm);
+    });
     followPage(this.#engine, this.#page.signal);
   }
 

@@ -12,6 +12,30 @@ export interface GlueOptions {
   peers: string[];
   /** Whether the browser forbids the page plain `ws:` as mixed content. */
   isSecure: boolean;
+  /** Who runs the secret streams of circuits. Only the WebAssembly for native peers knows it, and needs it. */
+  host?: StreamHost;
+  /** With it, the 32 secret bytes that the device key is made of. */
+  deviceSeed?: Uint8Array;
+}
+
+/** What Rust has done to secret streams, each named by the number of its link. Nothing of it throws. */
+export interface StreamHost {
+  /** Make one for a circuit. */
+  start(link: number, isInitiator: boolean): void;
+  /** Hand it bytes from its circuit. */
+  read(link: number, bytes: Uint8Array): void;
+  /** Go on writing to the circuit. */
+  drained(link: number): void;
+  /** Open `peersockets/1` with this id and handshake. */
+  open(link: number, id: Uint8Array, handshake: Uint8Array): void;
+  /** Send a message on `peersockets/1`. */
+  message(link: number, kind: number, payload: Uint8Array): void;
+  /** Send a topic's message as an extension. */
+  extension(link: number, topic: string, payload: Uint8Array): void;
+  /** Replicate the drive. */
+  replicate(link: number): void;
+  /** End it, or leave one that is not ours, and forget it. */
+  end(link: number): void;
 }
 
 /** The first argument of {@link Deliver}. */

@@ -106,7 +106,7 @@ for (const shorten of [({ url }) => url, ({ url }) => url.replace('http', 'ws'),
 
 test('unknown-option: a misspelt one is named, with those there are', async (t) => {
   const person = await visit(t, { relay: 'ws://relay.example/', relays: [relay.relayUrl] });
-  const text = 'there is no option "relay". The options are drive, relays, peers and wasm, and force for install().';
+  const text = 'there is no option "relay". The options are drive, relays, peers and wasm, and force for install(); those of connect() are relays, keyPair and wasm.';
   assert.deepEqual(await nextError(person), about({ code: 'unknown-option', text }));
   await person.evaluate(() => states.until('ready'));
 });

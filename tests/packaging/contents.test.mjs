@@ -25,18 +25,19 @@ test('it holds what runs and what explains it and nothing else', () => {
   assert.deepEqual(files.filter((file) => !known.test(file)), []);
 });
 
-test('it holds exactly one wasm file', () => {
-  assert.deepEqual(files.filter((file) => file.endsWith('.wasm')), ['dist/peersockets.wasm']);
+test('it holds one wasm file for pages and one for processes with the drive', () => {
+  assert.deepEqual(files.filter((file) => file.endsWith('.wasm')), ['dist/peersockets-host.wasm', 'dist/peersockets.wasm']);
 });
 
-test('both licences come with it', async () => {
+test('its licences come with it, and that of what it has of others', async () => {
   assert.equal(manifest.license, 'MIT OR Apache-2.0');
   assert.match(await text('LICENSE-MIT'), /Permission is hereby granted, free of charge/);
   assert.match(await text('LICENSE-APACHE'), /Apache License\s+Version 2\.0/);
+  assert.match(await text('LICENSE-ws'), /Copyright \(c\) 2011 Einar Otto Stangvik[^]*Permission is hereby granted, free of charge/);
 });
 
 test('every entry resolves to a file and nothing behind the entries does', async () => {
-  const entries = ['.', './slim', './polyfill', './polyfill.global.js', './peersockets.wasm', './integrity.json', './package.json'];
+  const entries = ['.', './slim', './polyfill', './polyfill.global.js', './hyperdrive', './peersockets.wasm', './integrity.json', './package.json'];
   assert.deepEqual(Object.keys(manifest.exports), entries);
   const { stdout } = await project.node(`console.log(JSON.stringify(${JSON.stringify(entries)}.map((entry) => import.meta.resolve('${name}' + entry.slice(1)))))`);
   for (const url of JSON.parse(stdout)) assert.ok(files.some((file) => join(project.installed, file) === fileURLToPath(url)), url);

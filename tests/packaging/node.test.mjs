@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { name, newProject } from './support/project.mjs';
 
-const ENTRIES = [name, `${name}/slim`, `${name}/polyfill`];
-const project = await newProject({}, ['react', 'react-dom', 'esbuild']);
+const ENTRIES = [name, `${name}/slim`, `${name}/polyfill`, `${name}/hyperdrive`];
+const PROMISED = { [name]: ['install'], [`${name}/slim`]: ['install'], [`${name}/hyperdrive`]: ['connect'] };
+const project = await newProject({}, ['react', 'react-dom', 'esbuild', 'hyperdrive', 'corestore']);
 
 test('node imports every module entry without a side effect', async () => {
   for (const entry of ENTRIES) {
@@ -23,7 +24,7 @@ test('node imports every module entry without a side effect', async () => {
       console.log(JSON.stringify({ exports: Object.keys(entry), added, opened, waits: process.getActiveResourcesInfo() }));
     `);
     const { exports, added, opened, waits } = JSON.parse(stdout);
-    assert.equal(exports.includes('install'), entry !== `${name}/polyfill`);
+    assert.deepEqual(exports.filter((promised) => ['install', 'connect'].includes(promised)), PROMISED[entry] ?? []);
     assert.deepEqual({ added, opened, waiting: withoutOutput(waits) }, { added: [], opened: [], waiting: [] }, entry);
   }
 });
@@ -31,7 +32,7 @@ test('node imports every module entry without a side effect', async () => {
 test('a commonjs program can require it', async () => {
   await project.write({ 'program.cjs': `console.log(JSON.stringify(${JSON.stringify(ENTRIES)}.map((entry) => typeof require(entry))))` });
   const { stdout } = await project.run(process.execPath, '--no-warnings', 'program.cjs');
-  assert.deepEqual(JSON.parse(stdout), ['object', 'object', 'object']);
+  assert.deepEqual(JSON.parse(stdout), ENTRIES.map(() => 'object'));
 });
 
 test('the main entry and the slim one offer the same names', async () => {
@@ -105,6 +106,24 @@ test('the slim entry needs no wasm of its own once it is loaded', async () => {
     console.log('ready');
   `);
   assert.deepEqual(stdout.trim().split('\n').sort(), ['no-relay', 'ready']);
+});
+
+test('a process connects its drive, and ends when it has closed', async () => {
+  await project.write({ 'drive.js': `
+    import Corestore from 'corestore';
+    import Hyperdrive from 'hyperdrive';
+    import { connect } from '${name}/hyperdrive';
+
+    const drive = new Hyperdrive(new Corestore('./store'));
+    const sockets = connect(drive);
+    await sockets.ready;
+    console.log(sockets.stats().driveDiscoveryKey === drive.discoveryKey.toString('hex'));
+    await sockets.close();
+    await drive.close();
+    console.log(sockets.state);
+  ` });
+  const { stdout, stderr } = await project.run(process.execPath, 'drive.js');
+  assert.deepEqual([stdout, stderr], ['true\nclosed\n', '']);
 });
 
 /** What a process waits for, except for the pipe that it writes to. */

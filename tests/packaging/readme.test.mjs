@@ -35,6 +35,7 @@ const covered = {
     'sh under Try it': [runFromAClone],
     'sh under Your own page': [installFromNpm, copyBesideTheBundle, buildAndServe],
     'js under Your own page': [(t, code) => runInPage(t, code + GREETING)],
+    'js under Native peers': [runNativePeer, runPlainPeer],
     'text under The way of one message': [isNoCode],
     'sh under The relay': [startFromNpm],
     'js under The relay': [configureVite],
@@ -209,6 +210,48 @@ function buildSlim(t, code) {
 
 function isNoCode(t, text) {
   assert.ok(text.length > 0);
+}
+
+/** It echoes what a page says to it, at a relay. */
+async function runNativePeer(t, code) {
+  const relay = await startRelay({ www: join(root, 'tests/e2e/pages') });
+  const drive = await startProgram(t, code.replace('ws://127.0.0.1:8787/relay', relay.relayUrl));
+  await hearEcho(t, relay, { drive, relays: [relay.relayUrl] });
+}
+
+/** The same without a relay; its port may be taken, so it gets another one, and says which. */
+async function runPlainPeer(t, code) {
+  const relay = await startRelay({ www: join(root, 'tests/e2e/pages') });
+  const server = code.replace('new WebSocketServer({ port: 8080 })', 'const server = new WebSocketServer({ port: 0 })\nserver').replace(
+    'console.log(`', 'console.log(`${server.address().port} ',
+  );
+  const [port, drive] = (await startProgram(t, server)).split(' ');
+  await hearEcho(t, relay, { drive, peers: [`ws://127.0.0.1:${port}/`] });
+}
+
+/** Runs a module in a project that has npm's hyperdrive too; gives the line that it prints. */
+async function startProgram(t, code) {
+  const project = await newProject({ 'program.mjs': code }, ['hyperdrive', 'corestore', 'ws']);
+  const child = spawn(process.execPath, ['program.mjs'], { cwd: project.directory, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(async () => {
+    const ended = once(child, 'close');
+    child.kill('SIGKILL');
+    await ended;
+  });
+  const [line] = await once(createInterface({ input: child.stdout }), 'line');
+  return line;
+}
+
+async function hearEcho(t, relay, options) {
+  const person = await openPerson(t, browser, new URL('/package.html', relay.url).href);
+  const heard = await person.evaluate(async (options) => {
+    const sockets = new PeerSockets(options);
+    const chat = sockets.join('chat');
+    const messages = new Arrivals(chat, 'message');
+    sockets.watch().addEventListener('join', ({ peerId }) => chat.send(peerId, 'echo'));
+    return text((await messages.next()).message);
+  }, options);
+  assert.equal(heard, 'echo');
 }
 
 /** Two people open a page with this program, which Vite built, and greet each other. */

@@ -44,11 +44,31 @@ const PROGRAMS = {
       new Blob([exact]);
     });
   `,
+  'native.ts': `
+    import type { PeerSockets } from '${name}';
+    import { connect } from '${name}/hyperdrive';
+    import type { Drive, DriveSockets } from '${name}/hyperdrive';
+
+    declare const drive: Drive;
+    declare const stream: { noiseStream: object };
+    const sockets: DriveSockets = connect(drive, { relays: ['ws://127.0.0.1:8787/relay'], keyPair: { secretKey: new Uint8Array(64) } });
+    sockets.handle(stream, { replicate: false }).noiseStream;
+    sockets.join('chat').addEventListener('message', ({ message }) => console.log(message.byteLength));
+    export const asInPages: PeerSockets = sockets;
+    await sockets.close();
+  `,
   'mistakes.ts': `
     import { PeerSockets } from '${name}';
     const topic = new PeerSockets({ relay: 'wss://relay.example/relay' }).join('chat');
     topic.send(1, { not: 'bytes' });
     topic.addEventListener('message', (event) => event.peer);
+  `,
+  'native-mistakes.ts': `
+    import { connect } from '${name}/hyperdrive';
+    import type { Drive } from '${name}/hyperdrive';
+    declare const drive: Drive;
+    connect('hyper://ab');
+    connect(drive, { relay: 'ws://127.0.0.1:8787/relay' });
   `,
 };
 
@@ -65,7 +85,9 @@ const project = await newProject({ ...PROGRAMS, ...SCRIPT }, ['typescript']);
 for (const [resolution, settings] of Object.entries(RESOLUTIONS)) {
   test(`strict programs compile against it, and mistakes do not: ${resolution}`, async () => {
     const errors = await typecheck(PROGRAMS, settings);
-    assert.deepEqual(errors, ['mistakes.ts 3 TS2561', 'mistakes.ts 4 TS2353', 'mistakes.ts 5 TS2339']);
+    assert.deepEqual(errors, [
+      'mistakes.ts 3 TS2561', 'mistakes.ts 4 TS2353', 'mistakes.ts 5 TS2339', 'native-mistakes.ts 5 TS2345', 'native-mistakes.ts 6 TS2561',
+    ]);
   });
 }
 

@@ -6,9 +6,13 @@ import sodium from 'sodium-universal';
 
 const Z_BASE_32 = 'ybndrfg8ejkmcpqxot1uwisza345h769';
 
-/** A drive, and what is derived from its key. */
+/** A drive, and what is derived from its key: one that no other test uses, or the one with this key. */
 export class SecretDrive {
-  #key = randomBytes(32);
+  #key;
+
+  constructor(key = randomBytes(32)) {
+    this.#key = key;
+  }
 
   /** Its URL, as a page names it. */
   get url() {

@@ -25,6 +25,11 @@ export async function openCopy(t, key) {
   return drive;
 }
 
+/** Waits until a copy knows of all that the drive has. */
+export async function caughtUp(copy, drive) {
+  while (copy.core.length < drive.core.length) await once(copy.core, 'append');
+}
+
 /** What a plain peer says and hears on `chat`. */
 export function joinChat(drive) {
   const messages = new Arrivals();
@@ -87,7 +92,8 @@ export function driveUrl(drive) {
   return `hyper://${drive.key.toString('hex')}`;
 }
 
-async function openStore(t) {
+/** An empty corestore that ends with the test. */
+export async function openStore(t) {
   const directory = await mkdtemp(join(tmpdir(), 'drive-peer-'));
   const store = new Corestore(directory);
   undo(t, async () => {
@@ -111,8 +117,19 @@ function undo(t, step) {
 
 const undoing = new WeakMap();
 
-async function openDrive(store, index) {
-  const drive = new Hyperdrive(index === 0 ? store : store.namespace(`drive ${index}`));
+/** One of a store's drives: its own, or a copy of somebody's. */
+export async function openDrive(store, index, key) {
+  const drive = new Hyperdrive(index === 0 ? store : store.namespace(`drive ${index}`), key);
   await drive.ready();
   return drive;
+}
+
+/** The bytes of a file of a drive, as soon as they are there. */
+export async function readFile(drive, path) {
+  for (;;) {
+    const appended = once(drive.core, 'append', { signal: AbortSignal.timeout(20_000) });
+    const bytes = await drive.get(path);
+    if (bytes) return bytes;
+    await appended;
+  }
 }

@@ -1,0 +1,121 @@
+import { raw } from './hypercore.js';
+import type { Channel, Mux, SecretStream } from './hypercore.js';
+import { PROTOCOL, holdChannels } from './pairing.js';
+import type { PeerSockets as Rust } from '../wasm/host.js';
+
+/** More types of messages than `peersockets/1` will ever have; Rust knows which there are. */
+const KINDS = 64;
+
+/** Tells Rust something, and gives its answer; `undefined` where Rust is not there. */
+export type Tell = <Answer>(run: (rust: Rust) => Answer) => Answer | undefined;
+
+/** A secret stream with a mux, and on it the channel `peersockets/1` of one drive. */
+export class Connection {
+  readonly stream: SecretStream;
+  /** What Rust calls it: its link, or 0 while it is none. */
+  link = 0;
+  protected readonly tell: Tell;
+  readonly #mux: Mux;
+  /** What its channel is opened with, once Rust has said so. */
+  #opening: { id: Uint8Array; handshake: Uint8Array } | undefined;
+  #channel: Channel | undefined;
+  /** Ends the wait of channels that the remote opens. */
+  #settle = () => {};
+
+  constructor(stream: SecretStream, tell: Tell) {
+    this.stream = stream;
+    this.tell = tell;
+    this.#mux = stream.userData;
+    holdChannels(this.#mux, this.#expect());
+    stream.on('drain', () => this.tell((rust) => rust.handleStreamDrained(this.link, true)));
+  }
+
+  /** Opens the channel. */
+  open(id: Uint8Array, handshake: Uint8Array): void {
+    this.#opening = { id, handshake };
+    this.#mux.pair({ protocol: PROTOCOL, id }, () => this.#answer());
+    this.#openChannel();
+    this.#settle();
+  }
+
+  /** Sends a message on the channel. */
+  message(kind: number, payload: Uint8Array): void {
+    this.#channel?.messages[kind]?.send(payload);
+    this.tellIfFull();
+  }
+
+  /** Resolves when what was sent on the channel has gone. */
+  async flush(): Promise<void> {
+    if (this.#channel) await this.stream.flush();
+  }
+
+  /** Is no link any more: the channel is closed, the stream goes on. */
+  leave(): void {
+    const channel = this.#channel;
+    this.link = 0;
+    this.#channel = undefined;
+    channel?.close();
+    this.#settle();
+  }
+
+  /** Takes no channels any more. */
+  stop(): void {
+    this.leave();
+    if (this.#opening) this.#mux.unpair({ protocol: PROTOCOL, id: this.#opening.id });
+  }
+
+  /** Becomes a link, if it can. */
+  protected begin(): void {}
+
+  /** To be called after what is written. */
+  protected tellIfFull(): void {
+    if (!this.#mux.drained) this.tell((rust) => rust.handleStreamDrained(this.link, false));
+  }
+
+  /** The remote opens the channel that we know by its id: it came late, and had rejected ours, or comes back. */
+  #answer(): Promise<void> | undefined {
+    if (this.#channel) return undefined;
+    if (this.link !== 0) {
+      this.#openChannel();
+      return undefined;
+    }
+    const opened = this.#expect();
+    this.begin();
+    if (this.link === 0) this.#settle();
+    return opened;
+  }
+
+  /** Resolves when the channel is opened, or will not be. */
+  #expect(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+  }
+
+  #openChannel(): void {
+    const { link } = this;
+    if (!this.#opening) return;
+    const { id, handshake } = this.#opening;
+    const channel = this.#mux.createChannel({
+      protocol: PROTOCOL,
+      id,
+      handshake: raw,
+      messages: Array.from({ length: KINDS }, (_, kind) => ({
+        encoding: raw,
+        onmessage: (payload: Uint8Array) => void this.tell((rust) => rust.handleChannelMessage(link, kind, payload)),
+      })),
+      onopen: (handshake) => void this.tell((rust) => rust.handleChannelOpened(link, handshake)),
+      onclose: () => {
+        if (this.#channel !== channel) return;
+        this.#channel = undefined;
+        this.tell((rust) => rust.handleChannelClosed(link));
+      },
+    });
+    if (channel) {
+      this.#channel = channel;
+      channel.open(handshake);
+    } else {
+      this.tell((rust) => rust.handleChannelClosed(link));
+    }
+  }
+}

@@ -1,0 +1,43 @@
+// What we use of Node and of npm `ws`: few enough names to be told here, and none of them is in reach of what pages run.
+
+declare module 'node:crypto' {
+  /** A new key pair. */
+  export function generateKeyPairSync(type: 'ed25519'): { privateKey: { export(options: { format: 'jwk' }): { d: string; x: string } } };
+}
+
+declare module 'node:fs/promises' {
+  /** The bytes of a file. */
+  export function readFile(path: URL): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+declare module 'node:buffer' {
+  /** Node's bytes, which npm's libraries and their users take for granted. */
+  export const Buffer: {
+    from(buffer: ArrayBufferLike, byteOffset: number, length: number): Uint8Array;
+    from(text: string, encoding: 'base64url'): Uint8Array;
+  };
+}
+
+declare module 'ws' {
+  /** Options of a client's socket. */
+  interface ClientOptions {
+    perMessageDeflate: boolean;
+    /** Whether several messages may come in one turn. */
+    allowSynchronousEvents: boolean;
+    /** Milliseconds that the farewell may take. */
+    closeTimeout: number;
+  }
+
+  /** A client's socket. */
+  export class WebSocket {
+    static readonly OPEN: number;
+    constructor(url: string, protocols: string | string[], options: ClientOptions);
+    binaryType: 'arraybuffer';
+    readonly bufferedAmount: number;
+    readonly readyState: number;
+    on(event: 'open' | 'close' | 'error', listener: () => void): this;
+    on(event: 'message', listener: (data: ArrayBuffer, isBinary: boolean) => void): this;
+    send(data: Uint8Array): void;
+    close(): void;
+  }
+}

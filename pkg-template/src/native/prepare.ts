@@ -1,0 +1,83 @@
+import { Buffer } from 'node:buffer';
+import { generateKeyPairSync } from 'node:crypto';
+import { PeerSocketsError } from '../errors.js';
+import type { Problem } from '../errors.js';
+import type { ConnectOptions } from '../hyperdrive.js';
+import { misnamedOptions } from '../option-names.js';
+import { copyList, orRefuse, requireObject } from '../options.js';
+import type { Page } from '../page.js';
+import { chooseRelays } from '../relays.js';
+import type { GlueOptions } from '../seam.js';
+import { thrownText } from '../text.js';
+import type { Hyperdrive, KeyPair } from './hypercore.js';
+import type { Streams } from './streams.js';
+import { loadNativeWasm } from './wasm.js';
+
+/** The bytes of a seed, the first half of a secret key. */
+const SEED = 32;
+
+/** Every option; the compiler holds this list to the types. */
+const OPTIONS: Record<keyof ConnectOptions, true> = { relays: true, keyPair: true, wasm: true };
+
+/** A process is no page: nothing has a default there. */
+const NOWHERE: Page = { origin: 'null', hasDocument: false, address: '', base: '', meta: () => [] };
+
+/** What {@link connect} was given. */
+export interface Given {
+  drive: unknown;
+  options: ConnectOptions | null | undefined;
+}
+
+/** Loads the WebAssembly and waits for the drive; the options are read at once. Rejects with a {@link PeerSocketsError}. */
+export async function prepareNative({ drive: given, options }: Given, streams: Streams, report: (problem: Problem) => void): Promise<GlueOptions> {
+  const { relays, keyPair, wasm } = orRefuse(() => {
+    requireObject(options);
+    const { relays, keyPair, wasm } = options ?? {};
+    return { relays: chooseRelays(copyList(relays), NOWHERE, true), keyPair: chooseKeyPair(keyPair), wasm };
+  });
+  misnamedOptions(options, OPTIONS).forEach(report);
+  const drive = readDrive(given);
+  const [core] = await Promise.all([openCore(drive), loadNativeWasm(wasm)]);
+  streams.identify({ drive, core, keyPair });
+  const key = Array.from(drive.key, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return { drive: key, origin: 'null', relays, peers: [], isSecure: false, host: streams, deviceSeed: keyPair.secretKey.subarray(0, SEED) };
+}
+
+/** What was given, if it has what a hyperdrive has. */
+export function readDrive(given: unknown): Hyperdrive {
+  const drive = given as Hyperdrive | null | undefined;
+  const isDrive = () => [drive?.ready, drive?.replicate, drive?.core.session, drive?.core.constructor.createProtocolStream].every((method) => typeof method === 'function');
+  try {
+    if (isDrive()) return drive as Hyperdrive;
+  } catch {
+    // Nor has it a core.
+  }
+  throw new PeerSocketsError({ code: 'bad-drive', reason: 'connect() was given no Hyperdrive' });
+}
+
+/** A session of the drive's core that keeps nobody from closing it. */
+async function openCore(drive: Hyperdrive) {
+  try {
+    await drive.ready();
+    const core = drive.core.session({ weak: true });
+    await core.ready();
+    return core;
+  } catch (cause) {
+    throw new PeerSocketsError({ code: 'bad-drive', reason: `the drive could not be opened: ${thrownText(cause)}`, cause });
+  }
+}
+
+/** The pair that was given, or a new one. The public key is read from the secret one, which holds it. */
+function chooseKeyPair(given: ConnectOptions['keyPair']): KeyPair {
+  const secretKey = given === undefined ? newSecretKey() : given.secretKey;
+  if (!(secretKey instanceof Uint8Array) || secretKey.byteLength !== 2 * SEED) throw new TypeError('keyPair.secretKey is not 64 bytes');
+  return { publicKey: secretKey.subarray(SEED), secretKey };
+}
+
+function newSecretKey(): Uint8Array {
+  const { d, x } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
+  const secretKey = new Uint8Array(2 * SEED);
+  secretKey.set(Buffer.from(d, 'base64url'));
+  secretKey.set(Buffer.from(x, 'base64url'), SEED);
+  return secretKey;
+}

@@ -1,0 +1,41 @@
+import { WebSocket as Socket } from 'ws';
+
+const OPTIONS = {
+  perMessageDeflate: false,
+  // A message that ends a circuit is to come when all that came on it before is through npm's streams, which takes until the turn ends.
+  allowSynchronousEvents: false,
+  /** Milliseconds that a farewell may take, with what was sent before it. */
+  closeTimeout: 5_000,
+};
+
+/** The browser's WebSocket as far as Rust uses it, for Node, of which version 20 has none: the bundle puts it in the global's place. */
+export class WebSocket extends EventTarget {
+  /** Rust asks for no other. */
+  binaryType = 'arraybuffer';
+  readonly #socket: Socket;
+
+  constructor(url: string, protocols: string | string[] = []) {
+    super();
+    this.#socket = new Socket(url, protocols, OPTIONS);
+    this.#socket.binaryType = 'arraybuffer';
+    this.#socket
+      .on('open', () => this.dispatchEvent(new Event('open')))
+      .on('message', (bytes, isBinary) => this.dispatchEvent(new MessageEvent('message', { data: isBinary ? bytes : '' })))
+      .on('close', () => this.dispatchEvent(new Event('close')))
+      // `close` follows; without a listener it would end the process.
+      .on('error', () => {});
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  /** Sends a copy: the bytes lie in Rust's memory, and what is not written at once is read later. */
+  send(message: Uint8Array): void {
+    if (this.#socket.readyState === Socket.OPEN) this.#socket.send(message.slice());
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}

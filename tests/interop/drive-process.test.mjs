@@ -1,0 +1,150 @@
+// How long a process with a drive lives, and what it is told of mistakes.
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { startRelay } from '../e2e/support/relay.mjs';
+import { openDrive, openStore } from './support/drive-peer.mjs';
+import { arrivals, startNative } from './support/native.mjs';
+import { until } from './support/patience.mjs';
+
+const relay = await startRelay();
+const nobody = 'ws://127.0.0.1:9/relay';
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** Runs a program that has `drive`, a new one or a copy, and `connect`; it has to end by itself. Gives what it printed. */
+async function run(t, program, key = '') {
+  const directory = await mkdtemp(join(tmpdir(), 'native-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  const source = `
+    import Corestore from 'corestore';
+    import Hyperdrive from 'hyperdrive';
+    import { connect } from './pkg/dist/hyperdrive.js';
+    const [directory, key] = process.argv.slice(1);
+    const drive = new Hyperdrive(new Corestore(directory), key ? Buffer.from(key, 'hex') : null);
+    const next = (target, type) => new Promise((resolve) => target.addEventListener(type, resolve, { once: true }));
+    ${program}
+  `;
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', source, directory, key], { cwd: root, timeout: 20_000 });
+  assert.equal(stderr, '');
+  return stdout;
+}
+
+// The first test, because a WebAssembly once loaded stays loaded.
+test('a wasm that is not there is an error with its address, and messages come back', async (t) => {
+  const drive = await openDrive(await openStore(t), 0);
+  const missing = new URL('file:///nowhere/peersockets-host.wasm');
+  const { sockets, errors, chat } = startNative(t, drive, { wasm: missing });
+  const returned = arrivals(chat, 'error');
+  chat.send(1, 'do not lose me');
+  await assert.rejects(sockets.ready, { code: 'wasm-load-failed', url: missing.href });
+  assert.equal((await errors.next()).code, 'wasm-load-failed');
+  const { code, message, peerId } = await returned.next();
+  assert.deepEqual([code, new TextDecoder().decode(message), peerId], ['wasm-load-failed', 'do not lose me', 1]);
+  assert.equal(sockets.state, 'failed');
+});
+
+test('what is no drive, or one that is closed, is an error event and never thrown', async (t) => {
+  const closed = await openDrive(await openStore(t), 0);
+  await closed.close();
+  for (const [drive, reason] of [
+    [undefined, /no Hyperdrive\. .*to connect\(\) give a Hyperdrive/], [null, /no Hyperdrive/], ['hyper://ab', /no Hyperdrive/], [{}, /no Hyperdrive/],
+    [{ get ready() { throw new Error('mine') } }, /no Hyperdrive/], [closed, /the drive could not be opened: /],
+  ]) {
+    const { sockets, errors } = startNative(t, drive);
+    sockets.handle({});
+    await assert.rejects(sockets.ready, { code: 'bad-drive' });
+    const events = [await errors.next(), await errors.next()];
+    const bad = events.find(({ code }) => code === 'bad-drive');
+    assert.match(bad.error.message, reason);
+  }
+});
+
+test('mistakes in the options are error events', async (t) => {
+  const drive = await openDrive(await openStore(t), 0);
+  for (const [options, code, text] of [
+    [{ keyPair: { secretKey: 'secret' } }, 'bad-options', /keyPair\.secretKey is not 64 bytes/],
+    [{ keyPair: {} }, 'bad-options', /keyPair\.secretKey is not 64 bytes/],
+    [{ keyPair: null }, 'bad-options', /could not be read/],
+    ['ws://relay.example', 'bad-options', /no object/],
+    [{ relay: 'ws://relay.example' }, 'unknown-option', /"relay"/],
+    [{ relays: ['/relay'] }, 'bad-relay-url', /"\/relay" cannot be used/],
+    [{ relays: [nobody] }, 'no-relay', /no relay answers at ws:\/\/127\.0\.0\.1:9\/relay/],
+  ]) {
+    const { errors } = startNative(t, drive, options);
+    const event = await errors.next();
+    assert.equal(event.code, code, JSON.stringify(options));
+    assert.match(event.error.message, text);
+  }
+});
+
+test('what answers and is no relay is called so', async (t) => {
+  const web = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1');
+  t.after(() => web.close());
+  await once(web, 'listening');
+  const { errors } = startNative(t, await openDrive(await openStore(t), 0), { relays: `ws://127.0.0.1:${web.address().port}/relay` });
+  assert.equal((await errors.next()).code, 'not-a-relay');
+});
+
+test('a relay may be named by its host alone', async (t) => {
+  const { sockets } = startNative(t, await openDrive(await openStore(t), 0), { relays: new URL(relay.url).host });
+  await until(sockets, 'ready');
+  assert.deepEqual(sockets.stats().relays.map(({ url }) => url), [relay.relayUrl]);
+});
+
+test('an open one keeps the process running, and a closed one lets it end', async (t) => {
+  const drive = await openDrive(await openStore(t), 0);
+  const native = startNative(t, drive, { relays: relay.relayUrl });
+  const ended = run(t, `
+    const sockets = connect(drive, { relays: '${relay.relayUrl}' });
+    const topic = sockets.join('chat');
+    const { message, peerId } = await next(topic, 'message');
+    console.log(new TextDecoder().decode(message));
+    topic.send(peerId, 'the end');
+    sockets.close();
+  `, drive.key.toString('hex'));
+  const { peerId } = await native.joins.next();
+  native.chat.send(peerId, 'end now');
+  assert.equal(await native.nextText(), 'the end');
+  await native.leaves.next();
+  assert.equal(await ended, 'end now\n');
+});
+
+test('one that is closed lets the process end wherever it stood', async (t) => {
+  for (const relays of [[], [relay.relayUrl], [nobody], [relay.url.replace('http', 'ws')]]) {
+    const options = JSON.stringify({ relays });
+    assert.equal(await run(t, `await connect(drive, ${options}).close(); console.log('closed at once')`), 'closed at once\n');
+    const program = `
+      const sockets = connect(drive, ${options});
+      sockets.addEventListener('error', () => {});
+      await sockets.ready;
+      while (!/ready|offline/.test(sockets.state)) await next(sockets, 'state');
+      await sockets.close();
+      console.log('closed');
+    `;
+    assert.equal(await run(t, program), 'closed\n', options);
+  }
+});
+
+test('closing the drive closes its sockets', async (t) => {
+  const drive = await openDrive(await openStore(t), 0);
+  const native = startNative(t, drive, { relays: relay.relayUrl });
+  const printed = await run(t, `
+    const sockets = connect(drive, { relays: '${relay.relayUrl}' });
+    await next(sockets.watch(), 'join');
+    const closed = next(sockets, 'state');
+    await drive.close();
+    await closed;
+    console.log(sockets.state);
+  `, drive.key.toString('hex'));
+  assert.equal(printed, 'closed\n');
+  await native.joins.next();
+  await native.leaves.next();
+});
