@@ -178,26 +178,31 @@ impl Bridge {
         }
     }
 
-    /// Tells the swarm how full the sockets are, and whether one is too full to be written.
-    fn look_at_sockets(&self) -> bool {
-        let mut is_full = false;
+    /// Tells the swarm how full the sockets are.
+    fn look_at_sockets(&self) -> Look {
+        let mut look = Look::default();
         let sockets: Vec<_> = self.sockets.borrow().iter().map(|(id, socket)| (*id, socket.clone())).collect();
         for (id, socket) in sockets {
             let buffered = socket.buffered();
-            is_full |= buffered >= limits::SOCKET_HIGH_WATER;
-            self.swarm.borrow_mut().handle_socket_buffered(id, buffered);
+            look.is_full |= buffered >= limits::SOCKET_HIGH_WATER;
+            look.has_drained |= self.swarm.borrow_mut().handle_socket_buffered(id, buffered);
         }
-        is_full
+        look
     }
 
-    /// A browser says nothing when a socket's buffer drains: one that is full is looked at again soon.
+    /// A browser says nothing when a socket's buffer drains: one that is full is looked at again soon. In Node it may have drained
+    /// already, and then what waits is written in the next turn.
     fn look_again_if_full(&self) {
-        if self.look_at_sockets() {
+        let look = self.look_at_sockets();
+        if look.is_full {
             let pause = self.next_look.get();
             self.next_look.set((pause * 2).min(LONGEST_LOOK));
             self.timer.set(page::now() + pause);
         } else {
             self.next_look.set(FIRST_LOOK);
+        }
+        if look.has_drained {
+            self.timer.set(page::now());
         }
     }
 
@@ -206,6 +211,15 @@ impl Bridge {
         // The TypeScript half catches what listeners throw; nothing can be done here about what it throws itself.
         let _ = self.deliver.call4(&JsValue::NULL, &kind.into(), &handle.into(), &peer.into(), &payload);
     }
+}
+
+/// What the sockets' buffers are like.
+#[derive(Default)]
+struct Look {
+    /// Whether one is too full to be written.
+    is_full: bool,
+    /// Whether one takes messages again that it took none of.
+    has_drained: bool,
 }
 
 fn with(me: &Weak<Bridge>, run: fn(&Bridge)) -> impl FnMut() + 'static {

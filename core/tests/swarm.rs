@@ -397,7 +397,10 @@ fn a_full_socket_holds_data_back_until_it_drains() {
 
     world.devices[0].is_stuck = false;
     let socket = world.socket(0, 0);
-    world.devices[0].swarm.handle_socket_buffered(socket, 0);
+    let swarm = &mut world.devices[0].swarm;
+    let takes_messages_again =
+        [limits::SOCKET_HIGH_WATER, 0, 0].map(|bytes| swarm.handle_socket_buffered(socket, bytes));
+    assert_eq!(takes_messages_again, [false, true, false]);
     assert_eq!(world.messages(1, topics[1]).len(), 8);
 }
 

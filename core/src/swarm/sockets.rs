@@ -4,6 +4,7 @@ use super::endpoint::{Endpoint, Phase};
 use super::output::{Output, Report, SocketFailure, SocketId};
 use super::{LinkId, Place, Swarm};
 use crate::code::Code;
+use crate::limits;
 use crate::quote::quoted;
 use crate::rendezvous::SUBPROTOCOL;
 use crate::time::Time;
@@ -66,10 +67,16 @@ impl Swarm {
     }
 
     /// Bytes that were written to a socket and have not left it. To be told after writes and as they drain.
-    pub fn handle_socket_buffered(&mut self, socket: SocketId, bytes: usize) {
-        if let Some(place) = self.place_of(socket) {
-            self.endpoint_mut(place).buffered = bytes;
-        }
+    ///
+    /// Returns whether the socket takes messages again that it took none of: they wait for [`poll_output`](Swarm::poll_output).
+    pub fn handle_socket_buffered(&mut self, socket: SocketId, bytes: usize) -> bool {
+        let Some(place) = self.place_of(socket) else {
+            return false;
+        };
+        let endpoint = self.endpoint_mut(place);
+        let was_full = endpoint.buffered >= limits::SOCKET_HIGH_WATER;
+        endpoint.buffered = bytes;
+        was_full && bytes < limits::SOCKET_HIGH_WATER
     }
 
     /// A binary message came.
