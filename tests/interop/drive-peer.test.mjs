@@ -9,7 +9,7 @@ import { WebSocketServer } from 'ws';
 import { openPerson, startBrowser } from '../e2e/support/browser.mjs';
 import { listen, nextError } from '../e2e/support/package-page.mjs';
 import { startRelay } from '../e2e/support/relay.mjs';
-import { caughtUp, close, driveUrl, joinChat, openCopy, readFile, serve, startDrivePeer } from './support/drive-peer.mjs';
+import { close, driveUrl, joinChat, openCopy, readFile, serve, startDrivePeer } from './support/drive-peer.mjs';
 
 // It only serves the page.
 const relay = await startRelay();

@@ -184,7 +184,9 @@ test('topics that nobody has joined any more reach nobody, and handles of one to
   near.chat.close();
   send(Buffer.from('for one'), peer);
   await seconds.next();
+  assert.ok(ours.core.peers[0].extensions.has('peersockets/v0/chat'));
   second.close();
+  assert.ok(!ours.core.peers[0].extensions.has('peersockets/v0/chat'));
   send(Buffer.from('for nobody'), peer);
   // When this has come, so has what was sent before.
   const markers = arrivals(near.sockets.join('marker'), 'message');

@@ -25,11 +25,6 @@ export async function openCopy(t, key) {
   return drive;
 }
 
-/** Waits until a copy knows of all that the drive has. */
-export async function caughtUp(copy, drive) {
-  while (copy.core.length < drive.core.length) await once(copy.core, 'append');
-}
-
 /** What a plain peer says and hears on `chat`. */
 export function joinChat(drive) {
   const messages = new Arrivals();

@@ -2,6 +2,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import Corestore from 'corestore';
 import Hyperdrive from 'hyperdrive';
 import { connect } from '../../../pkg/dist/hyperdrive.js';
@@ -43,10 +44,15 @@ const commands = {
       await appended;
     }
   },
-  /** Says something to everyone and closes at once. */
-  async sayAndClose(text) {
-    for (const peerId of peerEvents.peers) chat.send(peerId, text);
+  /** Says so many things to everyone, each so long, and closes at once. With `file`, that is written when the process ends. */
+  async sayAndClose({ count, length, file }) {
+    for (let number = 0; number < count; number += 1) {
+      for (const peerId of peerEvents.peers) chat.send(peerId, String(number).padEnd(length));
+    }
     await sockets.close();
+    if (!file) return;
+    process.on('exit', () => writeFileSync(file, ''));
+    setImmediate(() => process.disconnect());
   },
 };
 
