@@ -6,7 +6,7 @@ use js_sys::Uint8Array;
 use peersockets_core::conversation::{Heard, Session};
 use peersockets_core::link::HostAction;
 use peersockets_core::secure::Role;
-use peersockets_core::swarm::{LinkId, Swarm};
+use peersockets_core::swarm::LinkId;
 use wasm_bindgen::prelude::*;
 
 use crate::page;
@@ -143,10 +143,11 @@ impl PeerSockets {
         self.bridge.command(|swarm| swarm.handle_stream_alive(page::now(), LinkId(link)));
     }
 
-    /// Has the streams of circuits told to say goodbye, before it returns. What they seal is to be waited for before `close`.
+    /// Has the streams of circuits say goodbye, before it returns; nothing is delivered any more. What they seal is to be waited for
+    /// before `close`.
     #[wasm_bindgen(js_name = sayLastWords)]
     pub fn say_last_words(&self) {
-        self.bridge.command(Swarm::say_last_words);
+        self.bridge.command(|swarm| swarm.say_last_words(page::now()));
         self.bridge.drain();
     }
 

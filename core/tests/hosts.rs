@@ -414,7 +414,8 @@ fn the_last_words_of_a_host_go_through_a_circuit_while_its_stream_can_still_seal
     for number in 0..8 {
         world.devices[0].swarm.send(topics[0], FIRST, vec![number; 16_000]);
     }
-    world.devices[0].swarm.say_last_words();
+    let now = world.now;
+    world.devices[0].swarm.say_last_words(now);
     world.settle();
     let seen: Vec<String> = world
         .events(1)
@@ -426,9 +427,42 @@ fn the_last_words_of_a_host_go_through_a_circuit_while_its_stream_can_still_seal
         })
         .collect();
     assert_eq!(seen, ["0", "1", "2", "3", "leave"]);
+    assert_eq!(world.devices[0].swarm.state(), State::Closed);
+
+    // Until it is gone it is still in the room, and meets nobody.
+    let newcomer = world.add(&[0]);
+    let watch = world.devices[newcomer].swarm.watch();
+    world.advance(seconds(60.0));
+    assert_eq!(world.presence(newcomer, watch), [1], "the other page");
     world.devices[0].swarm.close();
     world.settle();
     assert_eq!(world.streams(0), 0);
+}
+
+#[test]
+fn a_host_that_closes_while_it_meets_a_page_is_met_at_most_once_and_left() {
+    for is_host_first in [false, true] {
+        let mut outcomes = Vec::new();
+        for steps in 0.. {
+            let mut world = World::new(2);
+            let hosts_and_pages = if is_host_first { [true, false] } else { [false, true] };
+            let devices =
+                hosts_and_pages.map(|is_host| if is_host { world.add_host(&[0, 1]) } else { world.add(&[0, 1]) });
+            let (host, page) = if is_host_first { (devices[0], devices[1]) } else { (devices[1], devices[0]) };
+            let watch = world.devices[page].swarm.watch();
+            let is_too_early = world.settle_partly(steps);
+            let now = world.now;
+            world.devices[host].swarm.say_last_words(now);
+            world.advance(seconds(5.0));
+            world.devices[host].swarm.close();
+            outcomes.push(world.presence(page, watch));
+            if !is_too_early {
+                break;
+            }
+        }
+        outcomes.dedup();
+        assert_eq!(outcomes, [vec![], vec![1, -1]]);
+    }
 }
 
 #[test]

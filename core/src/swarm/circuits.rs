@@ -1,7 +1,7 @@
 //! The swarm's circuits: what relays say, and whom this device dials and answers (PROTOCOL.md §3).
 
 use super::endpoint::Phase;
-use super::output::{Output, SocketId};
+use super::output::{Output, SocketId, State};
 use super::{Carrier, Place, Swarm};
 use crate::code::Code;
 use crate::limits;
@@ -81,7 +81,7 @@ impl Swarm {
     }
 
     fn dial(&mut self, now: Time, relay: usize, member: Member) {
-        let Some(socket) = self.relays[relay].endpoint.joined_socket() else {
+        let Some(socket) = self.relays[relay].endpoint.joined_socket().filter(|_| self.state != State::Closed) else {
             return;
         };
         let line = self.relays[relay].next_line(member);
@@ -90,6 +90,10 @@ impl Swarm {
     }
 
     fn answer(&mut self, now: Time, relay: usize, socket: SocketId, line: Line) {
+        if self.state == State::Closed {
+            self.write(socket, &ToRelay::Hangup(line, HangupReason::Done));
+            return;
+        }
         let is_crowded =
             self.relays[relay].circuits() >= limits::ROOM && self.relays[relay].circuit_to(line.member).is_none();
         if is_crowded || !self.handshakes.take(now) {

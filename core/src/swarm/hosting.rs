@@ -5,6 +5,7 @@
 use super::{Attached, Carrier, LinkId, State, Swarm};
 use crate::conversation::{Heard, Session};
 use crate::error::LinkError;
+use crate::rendezvous::HangupReason;
 use crate::secure::Role;
 use crate::time::Time;
 
@@ -60,15 +61,19 @@ impl Swarm {
         }
     }
 
-    /// Says goodbye on every circuit. For a host, to be called before [`close`](Swarm::close): its streams seal what is said only a
-    /// little later, and to a link that is over they can give nothing.
-    pub fn say_last_words(&mut self) {
+    /// Closes the device for the application, and says goodbye on its circuits; nobody is met any more. For a host, to be called a little
+    /// before [`close`](Swarm::close): its streams take a while to seal what is said, and of a link that is over nothing is taken.
+    pub fn say_last_words(&mut self, now: Time) {
+        self.handles.close_all();
+        self.early.clear();
+        self.set_state(State::Closed);
         let is_circuit = |attached: &Attached| matches!(attached.carrier, Carrier::Circuit { .. });
         let circuits = self.links.iter().filter(|(_, attached)| is_circuit(attached)).map(|(id, _)| *id);
         let circuits: Vec<LinkId> = circuits.collect();
         for id in circuits {
-            if let Some(attached) = self.links.get_mut(&id) {
-                attached.link.goodbye();
+            match self.links.get_mut(&id) {
+                Some(attached) if attached.link.is_proved() => attached.link.goodbye(),
+                _ => self.hang_up(now, id, HangupReason::Done),
             }
             self.queue_link(id);
         }

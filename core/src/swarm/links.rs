@@ -287,7 +287,7 @@ impl Swarm {
         }
     }
 
-    fn hang_up(&mut self, now: Time, id: LinkId, reason: HangupReason) {
+    pub(super) fn hang_up(&mut self, now: Time, id: LinkId, reason: HangupReason) {
         let Some(carrier) = self.links.get(&id).map(|attached| attached.carrier) else {
             return;
         };

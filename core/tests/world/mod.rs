@@ -141,10 +141,18 @@ impl World {
 
     /// Lets everything happen that needs no time.
     pub fn settle(&mut self) {
+        self.settle_partly(usize::MAX);
+    }
+
+    /// Lets the first of it happen, so many steps. Returns whether that was not all.
+    pub fn settle_partly(&mut self, steps: usize) -> bool {
         for device in 0..self.devices.len() {
             self.drain(device);
         }
-        while let Some(delivery) = self.in_flight.pop_front() {
+        for _ in 0..steps {
+            let Some(delivery) = self.in_flight.pop_front() else {
+                return false;
+            };
             let Some(delivery) = self.pass(delivery) else {
                 continue;
             };
@@ -165,6 +173,7 @@ impl World {
                 }
             }
         }
+        true
     }
 
     /// Lets time pass, with everything that becomes due in it.
