@@ -1,36 +1,70 @@
-import { Buffer } from 'node:buffer';
+import { Duplex } from 'node:stream';
 import { Connection } from './connection.js';
 import type { Tell } from './connection.js';
-import type { RawStream } from './hypercore.js';
+import type { Hypercore, KeyPair } from './hypercore.js';
+
+/** What a circuit is made for. */
+interface Ends {
+  link: number;
+  isInitiator: boolean;
+  keyPair: KeyPair;
+}
 
 /** A secret stream of ours, whose bytes go through a relay's circuit. */
 export class Circuit extends Connection {
-  readonly #raw: RawStream;
+  readonly #pipe: Pipe;
 
-  /** `raw` is the side of the stream that is sealed. */
-  constructor(raw: RawStream, link: number, tell: Tell) {
-    super(raw.noiseStream, tell);
+  constructor(core: Hypercore, { link, isInitiator, keyPair }: Ends, tell: Tell) {
+    const pipe = new Pipe((bytes) => tell((rust) => rust.handleStreamWritten(link, bytes)) ?? false);
+    const SecretStream = secretStreamOf(core);
+    const stream = new SecretStream(isInitiator, pipe, { keyPair });
+    core.constructor.createProtocolStream(stream);
+    super(stream, tell);
     this.link = link;
-    this.#raw = raw;
-    raw.on('data', (bytes) => {
-      if (tell((rust) => rust.handleStreamWritten(link, bytes))) raw.pause();
-    });
-    // The stream's `close` follows; without a listener it would end the process.
-    raw.on('error', () => {});
+    this.#pipe = pipe;
   }
 
   /** Takes bytes that came through the circuit. */
   read(bytes: Uint8Array): void {
-    this.#raw.write(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    this.#pipe.push(bytes);
   }
 
   /** Writes to the circuit again. */
   drained(): void {
-    this.#raw.resume();
+    this.#pipe.drained();
   }
 
   override leave(): void {
     super.leave();
     this.stream.destroy();
   }
+}
+
+/** The end of a circuit, as a stream. */
+class Pipe extends Duplex {
+  #written: (() => void) | undefined;
+
+  /** `write` says whether to wait for `drained` before more is written. */
+  constructor(write: (bytes: Uint8Array) => boolean) {
+    super({
+      read: () => {},
+      write: (bytes, _, written) => {
+        if (write(bytes)) this.#written = written;
+        else written();
+      },
+    });
+  }
+
+  drained(): void {
+    const written = this.#written;
+    this.#written = undefined;
+    written?.();
+  }
+}
+
+/** The class of the user's secret streams, told by one that is not used. */
+function secretStreamOf(core: Hypercore) {
+  const unused = core.constructor.createProtocolStream(false).noiseStream;
+  unused.destroy();
+  return unused.constructor;
 }

@@ -19,8 +19,8 @@ export interface Hyperdrive {
 /** npm `hypercore`, or one session of it. */
 export interface Hypercore {
   readonly constructor: {
-    /** A secret stream with a mux; its other side is `rawStream`. Of a stream that is there, the same one, with a mux. */
-    createProtocolStream(stream: boolean | unknown, options?: { keyPair?: KeyPair }): RawStream;
+    /** A secret stream with a mux, of this role; of a stream that is there, the same one, with a mux. */
+    createProtocolStream(stream: boolean | object): RawStream;
   };
   readonly peers: Iterable<Peer>;
   ready(): Promise<unknown>;
@@ -45,22 +45,19 @@ export interface Peer {
 /** npm `streamx`, as far as we use it. */
 interface Stream {
   on(event: 'data', listener: (bytes: Uint8Array) => void): this;
-  on(event: 'drain' | 'close' | 'error', listener: () => void): this;
-  readonly destroyed: boolean;
+  on(event: 'drain' | 'close', listener: () => void): this;
   readonly destroying: boolean;
-  write(bytes: Uint8Array): boolean;
-  pause(): void;
-  resume(): void;
   destroy(): void;
 }
 
-/** Whatever carries a secret stream, or that stream itself. */
-export interface RawStream extends Stream {
+/** The sealed side of a secret stream, or that stream itself. */
+export interface RawStream {
   readonly noiseStream: SecretStream;
 }
 
 /** npm `@hyperswarm/secret-stream`. */
 export interface SecretStream extends Stream {
+  readonly constructor: new (isInitiator: boolean, rawStream: object, options: { keyPair: KeyPair }) => SecretStream;
   readonly isInitiator: boolean;
   /** Whether the handshake succeeded, once it is over. */
   readonly opened: Promise<boolean>;

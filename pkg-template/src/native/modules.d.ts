@@ -11,11 +11,22 @@ declare module 'node:fs/promises' {
 }
 
 declare module 'node:buffer' {
-  /** Node's bytes, which npm's libraries and their users take for granted. */
-  export const Buffer: {
-    from(buffer: ArrayBufferLike, byteOffset: number, length: number): Uint8Array;
-    from(text: string, encoding: 'base64url'): Uint8Array;
-  };
+  /** Node's bytes. */
+  export const Buffer: { from(text: string, encoding: 'base64url'): Uint8Array };
+}
+
+declare module 'node:stream' {
+  /** What a duplex stream does. */
+  interface DuplexOptions {
+    read(): void;
+    write(bytes: Uint8Array, encoding: string, written: () => void): void;
+  }
+
+  /** A stream of bytes in both directions. */
+  export class Duplex {
+    constructor(options: DuplexOptions);
+    push(bytes: Uint8Array): boolean;
+  }
 }
 
 declare module 'ws' {

@@ -68,7 +68,7 @@ export class Streams implements StreamHost, Companion {
   start(link: number, isInitiator: boolean): void {
     if (!this.#identity) return;
     const { core, keyPair } = this.#identity;
-    const circuit = new Circuit(core.constructor.createProtocolStream(isInitiator, { keyPair }), link, this.#tell);
+    const circuit = new Circuit(core, { link, isInitiator, keyPair }, this.#tell);
     const { stream } = circuit;
     this.#links.set(link, circuit);
     void stream.opened.then((isOpen) => {
