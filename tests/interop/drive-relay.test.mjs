@@ -24,10 +24,11 @@ test('what a device says last is heard by a process that was busy when it came',
   const directory = await mkdtemp(join(tmpdir(), 'busy-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
   const file = join(directory, 'ended');
-  await far.call('sayAndClose', { count: 20, length: 1_000, file });
+  const closed = far.call('sayAndClose', { count: 20, length: 1_000, file });
   // Nothing is read here until it has ended: its words and its leaving come in one piece.
   const { status } = spawnSync('sh', ['-c', `until [ -e '${file}' ]; do sleep 0.02; done`], { timeout: 20_000 });
   assert.equal(status, 0);
+  await closed;
   await native.leaves.next();
   assert.deepEqual(native.messages.rest.map(({ message }) => Number(new TextDecoder().decode(message))), Array.from({ length: 20 }, (_, number) => number));
 });

@@ -9,6 +9,7 @@ import { startNative } from './support/native.mjs';
 import { startNativeProcess } from './support/native-process.mjs';
 
 const relay = await startRelay();
+const otherRelay = await startRelay();
 const browser = await startBrowser();
 
 /** A process with a drive, and pages on it that have joined `chat`; everyone sees everyone. */
@@ -93,6 +94,30 @@ test('the last words of a process that closes arrive before it leaves', async (t
     return messages.all.map(({ message }) => Number(text(message)));
   });
   assert.deepEqual(numbers, Array.from({ length: 60 }, (_, number) => number));
+});
+
+test('a process that closes leaves once, however many relays it has', async (t) => {
+  const relays = [relay, otherRelay];
+  // They talk through the first one, before there is a second.
+  await otherRelay.stop();
+  const native = await startNativeProcess(t, { relays, expected: /no-relay/ });
+  const page = await openPerson(t, browser, personUrl(relay, { drive: `hyper://${native.key}`, relays }));
+  page.expect(/WebSocket connection to/, /net::ERR/, /no-relay/);
+  await page.evaluate(async () => {
+    window.messages = new Arrivals(beaker.peersockets.join('chat'), 'message');
+    await joins.next();
+  });
+  await native.joins.next();
+  await native.call('sendToAll', 10);
+  await page.evaluate(() => messages.next());
+  await otherRelay.start();
+  const bothHave = (count) => page.evaluate(async (count) => {
+    while (!beaker.peersockets.stats().relays.every(({ members }) => members === count)) await new Promise(requestAnimationFrame);
+  }, count);
+  await bothHave(1);
+  await native.call('sayAndClose', { count: 0 });
+  await bothHave(0);
+  assert.deepEqual(await page.evaluate(() => [joins, leaves].map(({ all }) => all.length)), [1, 1]);
 });
 
 test('a page that closes leaves at once for a process with the drive', async (t) => {

@@ -14,12 +14,12 @@ const program = fileURLToPath(new URL('./native-program.mjs', import.meta.url));
 
 /**
  * Starts one that ends with the test: with a drive of its own, or the one with this key, in hex. It is in the drive's rooms on these
- * relays, and has joined the topic `chat`.
+ * relays, and has joined the topic `chat`. Errors that are not `expected` are printed.
  * @returns {Promise<NativeProcess>}
  */
-export async function startNativeProcess(t, { key, relays }) {
+export async function startNativeProcess(t, { key, relays, expected = /^$/ }) {
   const directory = await mkdtemp(join(tmpdir(), 'native-'));
-  const native = new NativeProcess({ directory, key, relays: relays.map(({ relayUrl }) => relayUrl), keyPair: crypto.keyPair() });
+  const native = new NativeProcess({ directory, key, relays: relays.map(({ relayUrl }) => relayUrl), expected, keyPair: crypto.keyPair() });
   t.after(async () => {
     await native.kill();
     await rm(directory, { recursive: true, force: true });
@@ -55,14 +55,14 @@ class NativeProcess {
 
   /** Starts it, with the same files and key pair as before. */
   async start() {
-    const { directory, key, relays, keyPair } = this.#options;
+    const { directory, key, relays, expected, keyPair } = this.#options;
     const options = JSON.stringify({ directory, key, relays, secretKey: keyPair.secretKey.toString('hex') });
     const ready = new Arrivals();
     this.#process = fork(program, [options]);
     this.#process.on('message', ({ event, id, value, error }) => {
       if (id !== undefined) this.#answers.get(id)({ value, error });
       else ({ ready, join: this.joins, leave: this.leaves, message: this.messages })[event]?.push(value);
-      if (event === 'error') console.error(`# the process with the drive: ${value}`);
+      if (event === 'error' && !expected.test(value)) console.error(`# the process with the drive: ${value}`);
     });
     this.#options.key = await ready.next();
   }
