@@ -26,9 +26,13 @@ pub const SEALED_FRAME: usize = 16_384;
 pub const FRAME: usize = 65_536;
 /// Largest frame in which a corestore opens all its cores, up to [`CHANNELS`], in one batch: taken from a drive peer that has not
 /// proved the drive key, and from a device that has, which may be a native one. 256 of those cost 128 MiB, if all do their worst.
+/// A native device takes it from any device whose handshake is complete, because the proof before it may not have been heard; its
+/// memory grows by what arrives, and the relay's rooms and [`PROOF_TIME`] bound how many do so: [`ROOM`] × 512 KiB = 128 MiB.
 pub const FIRST_FRAME: usize = 524_288;
 /// Largest frame a uint24 can announce, and largest taken from a proved drive peer: its replication is not ours to shape. 16 MiB for
-/// each of [`DRIVE_PEERS`].
+/// each of [`DRIVE_PEERS`]. A native device takes it from every device that has proved the drive key, since it replicates with them and
+/// a block may be that long; npm's stream allocates it by its length: 16 MiB × [`DEVICES`] = 4 GiB, if all who have the key do their
+/// worst.
 pub const UINT24: usize = 16_777_215;
 /// Largest chunk that is handed to a relay circuit: four sealed frames.
 pub const CIRCUIT_CHUNK: usize = 65_536;

@@ -10,7 +10,7 @@ use peersockets_core::channel::outbox::Frame;
 use peersockets_core::channel::peersockets::{MESSAGE, PING, TOPIC, open_handshake};
 use peersockets_core::code::Code;
 use peersockets_core::conversation::{Heard, LinkEvent, Session};
-use peersockets_core::error::LinkError;
+use peersockets_core::error::{LinkError, WireError};
 use peersockets_core::limits;
 use peersockets_core::link::{Beginning, HostAction, Link};
 use peersockets_core::secure::Role;
@@ -149,6 +149,70 @@ fn bytes_of_a_circuit_are_a_sign_of_life_though_they_are_replication() {
     assert_eq!(link.handle_timeout(at(69.0)), Ok(()));
     link.handle_timeout(at(71.0)).unwrap();
     assert_eq!(link.handle_timeout(at(78.0)), Err(LinkError::Silent));
+}
+
+/// The first bytes of a frame: its length, and so many of it.
+fn frame_start(length: usize, arrived: usize) -> Vec<u8> {
+    let mut bytes = length.to_le_bytes()[..3].to_vec();
+    bytes.resize(3 + arrived, 7);
+    bytes
+}
+
+#[test]
+fn a_stranger_on_a_circuit_of_a_host_gets_no_memory_by_a_length() {
+    let device = &devices::device(1);
+    let (role, drive) = (Role::Responder, drive(1));
+    let mut before_handshake = || {
+        let (drive, budget) = (drive.clone(), Budget::new(limits::REASSEMBLY));
+        let beginning = Beginning { now: at(0.0), role, device, drive, budget, is_drive_peer: false };
+        let mut link = Link::hosted(beginning, true);
+        assert_eq!(link.next_action(), Some(HostAction::Start(role)));
+        link
+    };
+    let too_long = Err(LinkError::Malformed(WireError::FrameTooLong));
+    let make: [(&mut dyn FnMut() -> Link, usize); 2] =
+        [(&mut before_handshake, limits::FRAME), (&mut circuit_link, limits::FIRST_FRAME)];
+    for (link, longest) in make {
+        for (length, outcome) in [(longest, Ok(())), (longest + 1, too_long), (limits::UINT24, too_long)] {
+            // However the length field is cut.
+            for cut in 0..=3 {
+                let mut link = link();
+                let bytes = frame_start(length, 0);
+                let mut handled = Ok(());
+                for part in [&bytes[..cut], &bytes[cut..]] {
+                    handled = handled.and(link.handle_bytes(at(0.0), part, &|_| true, &mut Vec::new()));
+                }
+                assert_eq!(handled, outcome, "{length} bytes, cut at {cut}");
+                assert_eq!(link.next_action(), None, "{length} bytes: the host's stream learns no length");
+            }
+        }
+        // What is no longer comes through as it is, once it is there.
+        let mut link = link();
+        let frame = [frame_start(longest, longest), frame_start(0, 0), frame_start(5, 5)].concat();
+        let (last, first) = frame.split_last().unwrap();
+        link.handle_bytes(at(0.0), first, &|_| true, &mut Vec::new()).unwrap();
+        assert_eq!(link.next_action(), Some(HostAction::Read(frame[..frame.len() - 8].to_vec())));
+        link.handle_bytes(at(0.0), &[*last], &|_| true, &mut Vec::new()).unwrap();
+        assert_eq!(link.next_action(), Some(HostAction::Read(frame[frame.len() - 8..].to_vec())));
+    }
+}
+
+#[test]
+fn the_longest_frames_of_replication_pass_through_a_circuit_after_the_proof() {
+    // Its beginning may have come before the proof was heard.
+    let mut link = circuit_link();
+    let mut events = Vec::new();
+    let opening = frame_start(limits::FIRST_FRAME, 1_000);
+    link.handle_bytes(at(0.0), &opening, &|_| true, &mut events).unwrap();
+    assert_eq!(link.next_action(), None);
+    link.handle_heard(at(0.0), Heard::Opened(&proof()), &|_| true, &mut events).unwrap();
+    assert_eq!(link.next_action(), Some(HostAction::Read(opening)));
+    assert_eq!(link.next_action(), Some(HostAction::Replicate));
+    for bytes in [vec![7; limits::FIRST_FRAME - 1_000], frame_start(limits::UINT24, 0), vec![7; limits::CIRCUIT_CHUNK]]
+    {
+        link.handle_bytes(at(0.0), &bytes, &|_| true, &mut events).unwrap();
+        assert_eq!(link.next_action(), Some(HostAction::Read(bytes)));
+    }
 }
 
 #[test]

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use crate::channel::outbox::Frame;
 use crate::channel::peersockets;
 use crate::conversation::{Conversation, Said};
+use crate::error::WireError;
 use crate::limits;
 use crate::secure::Role;
+use crate::wire::framing::{self, FrameReader};
 
 /// One thing for the host to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub enum HostAction {
 /// The host's stream, and the bytes between it and a circuit.
 pub struct Hosted {
     actions: VecDeque<HostAction>,
+    /// Bytes from the circuit that are no whole frame yet, until the drive key is proved.
+    frames: FrameReader,
     /// Bytes that the host wrote for the circuit.
     written: VecDeque<u8>,
     /// Whether the host waits with writing until there is room.
@@ -57,6 +61,7 @@ impl Hosted {
     pub fn new(circuit: Option<Role>) -> Self {
         Self {
             actions: circuit.map(HostAction::Start).into_iter().collect(),
+            frames: FrameReader::default(),
             written: VecDeque::new(),
             is_waiting: false,
             is_drained: true,
@@ -76,13 +81,29 @@ impl Hosted {
     /// Both have proved the drive key: only now may a relay's circuit carry replication, whose channels are named by discovery keys.
     pub fn handle_proof(&mut self) {
         if self.is_piped {
+            let rest = std::mem::take(&mut self.frames).into_rest();
+            self.read(rest);
             self.actions.push_back(HostAction::Replicate);
         }
     }
 
-    /// Passes bytes from the circuit on.
-    pub fn handle_bytes(&mut self, bytes: &[u8]) {
-        self.actions.push_back(HostAction::Read(bytes.to_vec()));
+    /// Passes bytes from the circuit on. npm's stream allocates a frame by its length field alone: until the drive key is proved it
+    /// gets whole frames only, and none that is too long.
+    pub fn handle_bytes(&mut self, bytes: &[u8], conversation: &Conversation) -> Result<(), WireError> {
+        if conversation.is_proved() {
+            self.read(bytes.to_vec());
+            return Ok(());
+        }
+        // The host may not have heard the proof yet that came before a frame with all the cores of a corestore.
+        let longest = if conversation.session().is_some() { limits::FIRST_FRAME } else { limits::FRAME };
+        self.frames.push(bytes);
+        let mut whole = Vec::new();
+        while let Some(frame) = self.frames.next_frame(longest)? {
+            framing::put_header(&mut whole, frame.len());
+            whole.extend_from_slice(frame);
+        }
+        self.read(whole);
+        Ok(())
     }
 
     /// Takes bytes for the circuit, if there is one. Returns whether the host is to wait before it writes more.
@@ -146,6 +167,12 @@ impl Hosted {
     /// Has one thing said, whether the host's mux takes messages or not.
     pub fn say(&mut self, said: Said) {
         self.actions.extend(action(said));
+    }
+
+    fn read(&mut self, bytes: Vec<u8>) {
+        if !bytes.is_empty() {
+            self.actions.push_back(HostAction::Read(bytes));
+        }
     }
 
     fn is_full(&self) -> bool {

@@ -137,10 +137,7 @@ impl Link {
         self.conversation.heard_at(now);
         match &mut self.wire {
             Wire::Sealed(sealed) => sealed.handle_bytes(bytes, &mut self.conversation, is_joined, events),
-            Wire::Hosted(hosted) => {
-                hosted.handle_bytes(bytes);
-                Ok(())
-            }
+            Wire::Hosted(hosted) => Ok(hosted.handle_bytes(bytes, &self.conversation)?),
         }
     }
 

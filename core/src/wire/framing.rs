@@ -51,6 +51,12 @@ impl FrameReader {
         Ok(Some(&self.buffer[start..self.taken]))
     }
 
+    /// What arrived of the frames that were not taken.
+    pub fn into_rest(mut self) -> Vec<u8> {
+        self.buffer.drain(..self.taken);
+        self.buffer
+    }
+
     /// Bytes of memory held.
     pub fn allocated(&self) -> usize {
         self.buffer.capacity()
@@ -83,6 +89,14 @@ mod tests {
             }
             assert_eq!(frames, payloads, "chunks of {size}");
         }
+    }
+
+    #[test]
+    fn what_was_not_taken_is_given_back_as_it_came() {
+        let mut reader = FrameReader::default();
+        reader.push(&[frame(b"taken"), frame(b"whole"), vec![9, 0, 0, 1]].concat());
+        assert_eq!(reader.next_frame(9), Ok(Some(&b"taken"[..])));
+        assert_eq!(reader.into_rest(), [frame(b"whole"), vec![9, 0, 0, 1]].concat());
     }
 
     #[test]
