@@ -57,6 +57,9 @@ pub const LAST_WORDS: usize = 65_536;
 pub const SOCKET_HIGH_WATER: usize = 1024 * 1024;
 /// Bytes that a host's stream wrote for a circuit and that have not gone, above which it is to wait.
 pub const HOST_HIGH_WATER: usize = 1024 * 1024;
+/// Bytes of a circuit that a host's stream has not read, above which the circuit ends: a relay cannot be held back. They are more than
+/// what a device may have queued for us ([`SEND_QUEUE`]), so only a stream that is stuck loses its circuit. × [`DEVICES`], as [`UINT24`].
+pub const HOST_UNREAD: usize = 16 * 1024 * 1024;
 /// Sealed bytes of a link that wait for its transport. More means a remote that makes us answer and does not read.
 pub const LINK_OUTPUT: usize = 1024 * 1024;
 /// Messages kept for peers that are not known yet, while the first relay is being joined.

@@ -1,10 +1,12 @@
-// What strangers and members can make a process with a drive take from a relay's circuit.
+// What others can make a process with a drive take.
 
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { WebSocketServer } from 'ws';
 import { SecretDrive } from '../e2e/support/needles.mjs';
+import { startRecorder } from '../e2e/support/recorder.mjs';
 import { joinRoom } from '../e2e/support/relay-client.mjs';
 import { frame, kind } from '../e2e/support/relay-frames.mjs';
 import { startRelay } from '../e2e/support/relay.mjs';
@@ -13,6 +15,7 @@ import { startNative } from './support/native.mjs';
 import { patiently, until } from './support/patience.mjs';
 
 const VIOLATION = 2;
+const MIB = 1024 * 1024;
 
 const relay = await startRelay();
 const digest = (bytes) => createHash('sha256').update(bytes).digest('base64');
@@ -29,7 +32,7 @@ test('a stranger gets no memory of a process for the length of a frame', async (
   const { reason } = await stranger.frames.first(({ kind: is }) => is === kind.hungUp);
   assert.equal(reason, VIOLATION);
   const grown = process.memoryUsage().arrayBuffers - before;
-  assert.ok(grown < 4 * 1024 * 1024, `${grown} bytes`);
+  assert.ok(grown < 4 * MIB, `${grown} bytes`);
   assert.equal(sockets.state, 'ready');
 });
 
@@ -47,4 +50,52 @@ test('the longest frames of replication go through a circuit', async (t) => {
   near.chat.send((await near.joins.next()).peerId, 'on the same circuit');
   assert.equal(await far.nextText(), 'on the same circuit');
   assert.deepEqual(near.leaves.rest, []);
+});
+
+test('a circuit whose stream reads nothing is ended before it fills the process', async (t) => {
+  const recorder = await startRecorder(relay);
+  const drive = await openDrive(await openStore(t), 0);
+  const copy = await openCopy(t, drive.key);
+  const near = startNative(t, drive, { relays: recorder.relayUrl });
+  const far = startNative(t, copy, { relays: relay.relayUrl });
+  const added = [drive, copy].map(({ core }) => once(core, 'peer-add'));
+  await Promise.all([near.joins.next(), far.joins.next()]);
+  const [[{ stream }], [peer]] = await patiently('peers', Promise.all(added));
+  // Whatever reads it is stuck.
+  stream.rawStream.pause();
+  stream.rawStream.resume = () => {};
+  const extension = copy.core.registerExtension('flood', { encoding: 'binary' });
+  for (let count = 0; count < 3; count += 1) extension.send(Buffer.alloc(8 * MIB), peer);
+  const { reason } = await recorder.frames.first(({ from, kind: is }) => from === 'page' && is === kind.hangup);
+  assert.equal(reason, VIOLATION);
+  await near.leaves.next();
+  // They meet again, on a circuit that is read.
+  near.chat.send((await near.joins.next()).peerId, 'here again');
+  assert.equal(await far.nextText(), 'here again');
+});
+
+test('a message that is too long for a relay ends its socket', async (t) => {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false, handleProtocols: ([first]) => first });
+  t.after(() => new Promise((resolve) => {
+    for (const client of server.clients) client.terminate();
+    server.close(resolve);
+  }));
+  await once(server, 'listening');
+  const connected = once(server, 'connection');
+  const { sockets } = startNative(t, await openDrive(await openStore(t), 0), { relays: `ws://127.0.0.1:${server.address().port}/relay` });
+  const [socket] = await patiently('connection', connected);
+  await patiently('JOIN', once(socket, 'message'));
+  const [member, flags, others] = [1, 0, 0];
+  socket.send(frame(kind.welcome, member, flags, others));
+  await until(sockets, 'ready');
+  // On a circuit that is not open: it is read, and means nothing.
+  const data = (length) => frame(kind.data, 2, 1, Buffer.alloc(length));
+  const closed = once(socket, 'close');
+  socket.send(data(65_536));
+  const pong = once(socket, 'pong');
+  socket.ping();
+  await patiently('pong', pong);
+  socket.send(data(65_569));
+  const [code] = await patiently('end of the socket', closed);
+  assert.equal(code, 1009);
 });

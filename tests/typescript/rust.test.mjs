@@ -35,6 +35,19 @@ test('the_types_have_every_state_that_rust_names', async () => {
 
 test('the_longest_message_is_that_of_rust', () => assert.equal(LONGEST, MESSAGE));
 
+test('what_only_native_peers_repeat_is_that_of_rust', async () => {
+  const native = (file) => read(`pkg-template/src/native/${file}`);
+  const constantOf = (source, name) => {
+    const value = new RegExp(`const ${name}(?:: &str)? = ([^;]+);`).exec(source)?.[1];
+    assert.ok(value, `no ${name}`);
+    return value.replace(/^['"](.*)['"]$/, '$1').replaceAll('_', '');
+  };
+  assert.equal(Number(constantOf(await native('web-socket.ts'), 'RELAY_MESSAGE')), limits.RELAY_MESSAGE);
+  assert.equal(Number(constantOf(await native('circuit.ts'), 'UNREAD')), limits.HOST_UNREAD);
+  assert.equal(constantOf(await native('pairing.ts'), 'PROTOCOL'), constantOf(await read('core/src/channel/peersockets.rs'), 'PROTOCOL'));
+  assert.equal(constantOf(await native('extensions.ts'), 'PREFIX'), constantOf(await read('core/src/channel/hypercore.rs'), 'TOPIC'));
+});
+
 test('as_much_waits_for_the_wasm_as_for_the_first_relay', () => {
   const handle = {};
   const messages = new Backlog();

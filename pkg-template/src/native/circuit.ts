@@ -3,6 +3,9 @@ import { Connection } from './connection.js';
 import type { Tell } from './connection.js';
 import type { Hypercore, KeyPair } from './hypercore.js';
 
+/** Bytes of a circuit that its secret stream has not read, above which it is ended: a relay goes on bringing them. */
+const UNREAD = 16_777_216;
+
 /** What a circuit is made for. */
 interface Ends {
   link: number;
@@ -27,6 +30,9 @@ export class Circuit extends Connection {
   /** Takes bytes that came through the circuit. */
   read(bytes: Uint8Array): void {
     this.#pipe.push(bytes);
+    if (this.#pipe.readableLength <= UNREAD) return;
+    const { link } = this;
+    this.tell((rust) => rust.handleStreamEnded(link));
   }
 
   /** Writes to the circuit again. */

@@ -26,6 +26,8 @@ declare module 'node:stream' {
   export class Duplex {
     constructor(options: DuplexOptions);
     push(bytes: Uint8Array): boolean;
+    /** Bytes that nobody has read. */
+    readonly readableLength: number;
   }
 }
 
@@ -37,6 +39,8 @@ declare module 'ws' {
     allowSynchronousEvents: boolean;
     /** Milliseconds that the farewell may take. */
     closeTimeout: number;
+    /** Bytes of the longest message that is taken. */
+    maxPayload: number;
   }
 
   /** A client's socket. */

@@ -1,7 +1,11 @@
 import { WebSocket as Socket } from 'ws';
 
+/** Bytes of the longest message of a relay. A longer one ends the socket, before there is memory for it. */
+const RELAY_MESSAGE = 65_568;
+
 const OPTIONS = {
   perMessageDeflate: false,
+  maxPayload: RELAY_MESSAGE,
   // A message that ends a circuit is to come when all that came on it before is through npm's streams, which takes until the turn ends.
   allowSynchronousEvents: false,
   /** Milliseconds that a farewell may take, with what was sent before it. */
