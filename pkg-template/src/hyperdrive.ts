@@ -11,6 +11,7 @@ import type { WasmSource } from './load.js';
 import { PeerSockets } from './peer-sockets.js';
 import type { Hyperdrive, RawStream, SecretStream } from './native/hypercore.js';
 import { prepareNative, readDrive } from './native/prepare.js';
+import { replicateOnce } from './native/replication.js';
 import { Streams } from './native/streams.js';
 import { thrownText } from './text.js';
 
@@ -95,7 +96,9 @@ export class DriveSockets extends PeerSockets {
     this.#engine = engine;
     this.#streams = streams;
     this.#drive = attempt(() => readDrive(drive));
-    attempt(() => this.#drive?.once('close', () => void this.close()));
+    const close = () => void this.close();
+    attempt(() => this.#drive?.once('close', close));
+    void streams.stopped.then(() => attempt(() => this.#drive?.off('close', close)));
   }
 
   /**
@@ -140,7 +143,7 @@ export class DriveSockets extends PeerSockets {
     const drive = this.#drive;
     if (!drive || this.state === 'closed' || secret.destroying) return;
     try {
-      if (replicate) drive.replicate(stream);
+      if (replicate) replicateOnce(drive, stream, secret);
       else drive.core.constructor.createProtocolStream(stream);
       this.#streams.add(secret);
     } catch (cause) {

@@ -11,8 +11,9 @@ import { joinRoom } from '../e2e/support/relay-client.mjs';
 import { frame, kind } from '../e2e/support/relay-frames.mjs';
 import { startRelay } from '../e2e/support/relay.mjs';
 import { openCopy, openDrive, openStore } from './support/drive-peer.mjs';
-import { startNative } from './support/native.mjs';
+import { join, startNative } from './support/native.mjs';
 import { patiently, until } from './support/patience.mjs';
+import { openChannel, proofOf } from './support/stranger.mjs';
 
 const VIOLATION = 2;
 const MIB = 1024 * 1024;
@@ -98,4 +99,37 @@ test('a message that is too long for a relay ends its socket', async (t) => {
   socket.send(data(65_569));
   const [code] = await patiently('end of the socket', closed);
   assert.equal(code, 1009);
+});
+
+test('a remote on a stream of our own that opens its channel only to break it is not listened to for ever', async (t) => {
+  const drive = await openDrive(await openStore(t), 0);
+  const copy = await openCopy(t, drive.key);
+  const near = startNative(t, drive);
+  await near.sockets.ready;
+  const [, { noiseStream: stream }] = join(t, near.sockets.handle(drive.replicate(true)), copy.replicate(false));
+  await patiently('open stream', stream.opened);
+  const NEXT = 3;
+  let opened = 0;
+  await patiently('rejection', new Promise((resolve, reject) => {
+    const attempt = () => {
+      let isOpen = false;
+      const channel = openChannel(stream.userData, proofOf(stream, drive.key), {
+        kinds: 8,
+        onopen: () => {
+          isOpen = true;
+          opened += 1;
+          // A part of nothing.
+          channel.messages[NEXT].send(Buffer.of(100, 1));
+        },
+        onclose: () => {
+          if (!isOpen) resolve();
+          else if (opened > 100) reject(new Error('it was taken a hundred times'));
+          else setImmediate(attempt);
+        },
+      });
+    };
+    attempt();
+  }));
+  assert.ok(opened >= 3 && opened <= 20, `${opened} times`);
+  assert.equal(stream.destroying, false, 'replication goes on');
 });

@@ -219,3 +219,41 @@ test('what is no stream is an error event, and a stream taken twice is taken onc
   assert.equal(near.sockets.handle(stream), stream, 'one that is over is ignored');
   assert.deepEqual([near.joins.rest, near.errors.rest], [[], []]);
 });
+
+test('whoever connects and closes many times leaves nothing on the drive and the stream, nor do many drives on one stream', async (t) => {
+  const warnings = [];
+  const warn = (warning) => warnings.push(warning);
+  process.on('warning', warn);
+  t.after(() => process.off('warning', warn));
+  const store = await openStore(t);
+  const copies = await openStore(t);
+  const drives = await Promise.all(Array.from({ length: 12 }, (_, index) => openDrive(store, index)));
+  const theirs = await openDrive(copies, 0, drives[0].key);
+  const [stream, other] = join(t, store.replicate(true), copies.replicate(false));
+  const { noiseStream } = stream;
+  await noiseStream.opened;
+  const left = () => [
+    ['data', 'drain', 'close'].map((event) => noiseStream.listenerCount(event)),
+    noiseStream.userData._notify.has('peersockets/1##'),
+    drives[0].listenerCount('close'),
+    drives[0].core.sessions.length,
+  ];
+  const before = left();
+  const far = startNative(t, theirs);
+  far.sockets.handle(other);
+  for (let times = 0; times < 12; times += 1) {
+    const near = startNative(t, drives[0]);
+    near.sockets.handle(stream);
+    near.chat.send((await near.joins.next()).peerId, `time ${times}`);
+    assert.equal(await far.nextText(), `time ${times}`);
+    await near.sockets.close();
+    await far.leaves.next();
+  }
+  assert.deepEqual(left(), before);
+  const all = drives.map((drive) => startNative(t, drive));
+  for (const { sockets } of all) sockets.handle(stream);
+  await Promise.all(all.map(({ sockets }) => sockets.ready));
+  await Promise.all(all.map(({ sockets }) => sockets.close()));
+  assert.deepEqual(left(), before);
+  assert.deepEqual(warnings, []);
+});

@@ -1,6 +1,8 @@
 import { raw } from './hypercore.js';
 import type { Channel, Mux, SecretStream } from './hypercore.js';
 import { PROTOCOL, holdChannels } from './pairing.js';
+import { watch } from './watching.js';
+import type { Watcher } from './watching.js';
 import type { PeerSockets as Rust } from '../wasm/host.js';
 
 /** More types of messages than `peersockets/1` will ever have; Rust knows which there are. */
@@ -10,7 +12,7 @@ const KINDS = 64;
 export type Tell = <Answer>(run: (rust: Rust) => Answer) => Answer | undefined;
 
 /** A secret stream with a mux, and on it the channel `peersockets/1` of one drive. */
-export class Connection {
+export class Connection implements Watcher {
   readonly stream: SecretStream;
   /** What Rust calls it: its link, or 0 while it is none. */
   link = 0;
@@ -21,13 +23,27 @@ export class Connection {
   #channel: Channel | undefined;
   /** Ends the wait of channels that the remote opens. */
   #settle = () => {};
+  readonly #unhold: () => void;
+  readonly #unwatch: () => void;
 
   constructor(stream: SecretStream, tell: Tell) {
     this.stream = stream;
     this.tell = tell;
     this.#mux = stream.userData;
-    holdChannels(this.#mux, this.#expect());
-    stream.on('drain', () => this.tell((rust) => rust.handleStreamDrained(this.link, true)));
+    this.#unhold = holdChannels(this.#mux, this.#expect());
+    this.#unwatch = watch(stream, this);
+  }
+
+  onData(): void {}
+
+  onDrain(): void {
+    this.tell((rust) => rust.handleStreamDrained(this.link, true));
+  }
+
+  onClose(): void {
+    const { link } = this;
+    this.#forget();
+    this.tell((rust) => rust.handleStreamEnded(link));
   }
 
   /** Opens the channel. */
@@ -61,7 +77,7 @@ export class Connection {
   /** Takes no channels any more. */
   stop(): void {
     this.leave();
-    if (this.#opening) this.#mux.unpair({ protocol: PROTOCOL, id: this.#opening.id });
+    this.#forget();
   }
 
   /** Becomes a link, if it can. */
@@ -90,6 +106,13 @@ export class Connection {
     return new Promise((resolve) => {
       this.#settle = resolve;
     });
+  }
+
+  /** Leaves nothing of ours on the stream. */
+  #forget(): void {
+    this.#unwatch();
+    this.#unhold();
+    if (this.#opening) this.#mux.unpair({ protocol: PROTOCOL, id: this.#opening.id });
   }
 
   #openChannel(): void {

@@ -11,9 +11,12 @@ export interface KeyPair {
 export interface Hyperdrive {
   readonly key: Uint8Array;
   readonly core: Hypercore;
+  /** Its store, or a namespace of it. */
+  readonly corestore?: { readonly root?: object | null };
   ready(): Promise<unknown>;
   replicate(stream: unknown): unknown;
   once(event: 'close', listener: () => void): unknown;
+  off(event: 'close', listener: () => void): unknown;
 }
 
 /** npm `hypercore`, or one session of it. */
@@ -44,8 +47,8 @@ export interface Peer {
 
 /** npm `streamx`, as far as we use it. */
 interface Stream {
-  on(event: 'data', listener: (bytes: Uint8Array) => void): this;
-  on(event: 'drain' | 'close', listener: () => void): this;
+  on(event: 'data' | 'drain' | 'close', listener: () => void): this;
+  off(event: 'data' | 'drain' | 'close', listener: () => void): this;
   readonly destroying: boolean;
   destroy(): void;
 }

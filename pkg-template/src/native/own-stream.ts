@@ -4,30 +4,57 @@ import type { Peer, SecretStream } from './hypercore.js';
 
 /** Milliseconds within which one sign of life is enough. */
 const SIGN_OF_LIFE = 1_000;
+/** Milliseconds that a link lives if it is worth anything: as long as it may take to prove the drive key. */
+const WORTHWHILE = 10_000;
+/** Links in a row that were not worthwhile, after which the stream becomes none any more: its remote opens channels to break them. */
+const FUTILE_LINKS = 16;
 
 /** A secret stream that the user has: a Hyperswarm connection, for instance. It may become a link more than once. */
 export class OwnStream extends Connection {
   /** The drive's own core on this stream, while it is open on both sides. */
   #peer: Peer | undefined;
   #heardAt = 0;
+  #begunAt = 0;
+  #futile = 0;
   readonly #adopt: (stream: OwnStream) => void;
+  readonly #drop: (stream: OwnStream) => void;
 
-  /** `adopt` makes it a link. */
-  constructor(stream: SecretStream, tell: Tell, adopt: (stream: OwnStream) => void) {
+  /** `adopt` makes it a link; `drop` is for one that is over. */
+  constructor(stream: SecretStream, tell: Tell, adopt: (stream: OwnStream) => void, drop: (stream: OwnStream) => void) {
     super(stream, tell);
     this.#adopt = adopt;
-    stream.on('data', () => this.#hear());
+    this.#drop = drop;
+  }
+
+  /** Whatever comes shows that the remote is alive: an answer of ours may be behind much of replication. */
+  override onData(): void {
+    const now = performance.now();
+    if (this.link === 0 || now - this.#heardAt < SIGN_OF_LIFE) return;
+    this.#heardAt = now;
+    this.tell((rust) => rust.handleStreamAlive(this.link));
+  }
+
+  override onClose(): void {
+    this.#drop(this);
+    super.onClose();
   }
 
   /** Becomes a link: Rust is told all that is known of the stream. */
   override begin(): void {
-    if (this.link !== 0 || this.stream.destroying) return;
+    if (this.link !== 0 || this.stream.destroying || this.#futile >= FUTILE_LINKS) return;
+    this.#begunAt = performance.now();
     this.link = this.tell((rust) => rust.handleStream()) ?? 0;
     if (this.link === 0) return;
     this.#adopt(this);
     const { isInitiator, remotePublicKey, handshakeHash } = this.stream;
     this.tell((rust) => rust.handleStreamOpened(this.link, isInitiator, remotePublicKey, handshakeHash));
     if (this.#peer) this.tell((rust) => rust.handleDriveOpened(this.link));
+  }
+
+  override leave(): void {
+    const wasWorthwhile = performance.now() - this.#begunAt >= WORTHWHILE;
+    if (this.link !== 0) this.#futile = wasWorthwhile ? 0 : this.#futile + 1;
+    super.leave();
   }
 
   /** The drive's core was opened on both sides: whoever did that may be a peer, if it was none. */
@@ -47,13 +74,5 @@ export class OwnStream extends Connection {
   extension(name: string, payload: Uint8Array): void {
     this.#peer?.extension(name, payload);
     this.tellIfFull();
-  }
-
-  /** Whatever comes shows that the remote is alive: an answer of ours may be behind much of replication. */
-  #hear(): void {
-    const now = performance.now();
-    if (this.link === 0 || now - this.#heardAt < SIGN_OF_LIFE) return;
-    this.#heardAt = now;
-    this.tell((rust) => rust.handleStreamAlive(this.link));
   }
 }

@@ -54,12 +54,8 @@ export class Streams implements StreamHost, Companion {
   /** Takes a stream of the user's that has a mux, once. */
   add(stream: SecretStream): void {
     if (this.#isStopped || this.#own.has(stream)) return;
-    const own = new OwnStream(stream, this.#tell, () => this.#links.set(own.link, own));
+    const own = new OwnStream(stream, this.#tell, () => this.#links.set(own.link, own), () => this.#own.delete(stream));
     this.#own.set(stream, own);
-    stream.on('close', () => {
-      this.#own.delete(stream);
-      this.#tell((rust) => rust.handleStreamEnded(own.link));
-    });
     if (this.#call) void this.#meet(own);
   }
 
@@ -74,7 +70,6 @@ export class Streams implements StreamHost, Companion {
     void stream.opened.then((isOpen) => {
       if (isOpen) this.#tell((rust) => rust.handleStreamOpened(link, isInitiator, stream.remotePublicKey, stream.handshakeHash));
     });
-    stream.on('close', () => this.#tell((rust) => rust.handleStreamEnded(link)));
   }
 
   read(link: number, bytes: Uint8Array): void {
@@ -135,7 +130,7 @@ export class Streams implements StreamHost, Companion {
     if (this.#isStopped) return;
     this.#isStopped = true;
     this.#call = undefined;
-    for (const connection of [...this.#links.values(), ...this.#own.values()]) connection.stop();
+    for (const connection of new Set([...this.#links.values(), ...this.#own.values()])) connection.stop();
     this.#links.clear();
     this.#own.clear();
     this.#forgetCore();

@@ -11,11 +11,12 @@ import WebSocket from 'ws';
 import { frame, kind, readFrame } from '../../e2e/support/relay-frames.mjs';
 import { patiently } from './patience.mjs';
 
-const [INITIATOR, , ID] = crypto.namespace('peersockets/1', 3);
 const PROTOCOL = 'peersockets/1';
+const [INITIATOR, RESPONDER, ID] = crypto.namespace(PROTOCOL, 3);
 /** The circuit that it dials on. */
 const CIRCUIT = 1;
 
+/** Handshakes and messages as they are. */
 const raw = {
   preencode: (state, bytes) => { state.end += bytes.length },
   encode: (state, bytes) => { state.buffer.set(bytes, state.start); state.start += bytes.length },
@@ -62,13 +63,12 @@ class Stranger {
 
   /** Opens the channel with the proof of whoever knows this key. */
   async prove(key) {
-    const { handshakeHash } = this.#stream;
-    await this.#open(hash(handshakeHash, ID, key), hash(handshakeHash, INITIATOR, key));
+    openChannel(this.#mux, proofOf(this.#stream, key));
   }
 
   /** Opens the channel that the device has opened, with a proof that is none. */
   async guess() {
-    await this.#open(await this.#asked, crypto.randomBytes(32));
+    openChannel(this.#mux, { id: await this.#asked, capability: crypto.randomBytes(32) });
   }
 
   /** Resolves when the device has said these bytes. */
@@ -80,13 +80,21 @@ class Stranger {
     socket.send(frame(kind.dial, member, CIRCUIT));
     this.#stream.rawStream.on('data', (bytes) => socket.send(frame(kind.data, member, CIRCUIT, bytes)));
   }
+}
 
-  async #open(id, capability) {
-    const channel = this.#mux.createChannel({ protocol: PROTOCOL, id, handshake: raw });
-    const version = 1;
-    const features = 0;
-    channel.open(Buffer.concat([Buffer.of(version, features), capability]));
-  }
+/** Opens the channel on a mux, with messages of so many types. */
+export function openChannel(mux, { id, capability }, { kinds = 0, ...told } = {}) {
+  const messages = Array.from({ length: kinds }, () => ({ encoding: raw }));
+  const channel = mux.createChannel({ protocol: PROTOCOL, id, handshake: raw, messages, ...told });
+  const version = 1;
+  const features = 0;
+  channel.open(Buffer.concat([Buffer.of(version, features), capability]));
+  return channel;
+}
+
+/** The channel's id on a stream, and the proof of whoever knows this key. */
+export function proofOf({ handshakeHash, isInitiator }, key) {
+  return { id: hash(handshakeHash, ID, key), capability: hash(handshakeHash, isInitiator ? INITIATOR : RESPONDER, key) };
 }
 
 /** Of a WELCOME with small numbers: type, own member, flags, how many are present, the first of them. */
