@@ -7,17 +7,19 @@ use futures::future::join;
 use gloo_events::EventListener;
 use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
 use peersockets_core::swarm::{SocketFailure, SocketId};
+use peersockets_core::time::Duration;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
-    AbortSignal, BinaryType, Event, MessageEvent, Request, RequestCache, RequestInit, RequestMode, Response, WebSocket,
+    AbortController, AbortSignal, BinaryType, Event, MessageEvent, Request, RequestCache, RequestInit, RequestMode,
+    Response, WebSocket,
 };
 
 use crate::bridge::Bridge;
-use crate::page;
+use crate::page::{self, Timer};
 
-/// Longest time that finding out about a failure may take, in milliseconds.
-const PROBE_TIME: u32 = 5_000;
+/// Longest time that finding out about a failure may take.
+const PROBE_TIME: Duration = Duration::from_secs(5);
 /// The header by which a relay's answer to plain HTTP is known.
 const RELAY_HEADER: &str = "x-peersockets-relay";
 
@@ -27,10 +29,11 @@ extern "C" {
     fn fetch(request: &Request) -> Promise;
 }
 
-/// An open or opening WebSocket. Dropping it closes it, after what was sent.
+/// An open or opening WebSocket. Dropping it closes it, after what was sent, and nobody asks any more why it did not open.
 pub struct Socket {
     socket: WebSocket,
     _listeners: [EventListener; 3],
+    _probe: Rc<Probe>,
 }
 
 impl Socket {
@@ -75,13 +78,15 @@ impl Socket {
                 Err(_) => bridge.input(|swarm| swarm.handle_socket_text(page::now(), id)),
             }
         });
+        let probe = Rc::new(Probe(AbortController::new().map_err(|_| SocketFailure::Unreachable)?));
+        let probing = Rc::downgrade(&probe);
         let url = url.to_string();
         let closed = listen(&socket, "close", bridge, move |bridge, _| match known {
             _ if was_opened.get() => bridge.input(|swarm| swarm.handle_socket_closed(page::now(), id)),
             Some(failure) => bridge.input(|swarm| swarm.handle_socket_failed(page::now(), id, failure)),
-            None => spawn_local(report_failure(bridge.downgrade(), id, url.clone(), is_secure)),
+            None => spawn_local(report_failure(bridge.downgrade(), probing.clone(), id, url.clone(), is_secure)),
         });
-        Ok(Self { socket, _listeners: [opened, message, closed] })
+        Ok(Self { socket, _listeners: [opened, message, closed], _probe: probe })
     }
 
     /// Sends one binary message. A socket that is not open any more drops it, and says so by closing.
@@ -126,17 +131,40 @@ fn refusal(error: JsValue) -> SocketFailure {
     }
 }
 
+/// Plain HTTP to the place of a socket that did not open. Dropping it gives it up, so that it keeps no process running.
+struct Probe(AbortController);
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// A socket that failed says nothing about the cause: plain HTTP to the same place says more.
-async fn report_failure(bridge: Weak<Bridge>, id: SocketId, url: String, is_secure: bool) {
+async fn report_failure(bridge: Weak<Bridge>, probe: Weak<Probe>, id: SocketId, url: String, is_secure: bool) {
+    let Some(signal) = probe.upgrade().map(|probe| probe.0.signal()) else {
+        return;
+    };
     let failure = if is_secure && url.starts_with("ws:") && !is_loopback(&url) {
         SocketFailure::MixedContent
     } else {
-        diagnose(&format!("http{}", url.strip_prefix("ws").unwrap_or(&url))).await
+        let _timer = time_out(probe.clone());
+        diagnose(&format!("http{}", url.strip_prefix("ws").unwrap_or(&url)), &signal).await
     };
-    if let Some(bridge) = bridge.upgrade() {
+    if let (Some(bridge), Some(_)) = (bridge.upgrade(), probe.upgrade()) {
         bridge.remember_failure(url, failure);
         bridge.input(|swarm| swarm.handle_socket_failed(page::now(), id, failure));
     }
+}
+
+fn time_out(probe: Weak<Probe>) -> Timer {
+    let timer = Timer::new(move || {
+        if let Some(probe) = probe.upgrade() {
+            probe.0.abort();
+        }
+    });
+    timer.set(page::now() + PROBE_TIME);
+    timer
 }
 
 /// Whether browsers take the host for secure without TLS.
@@ -150,8 +178,9 @@ fn is_loopback(url: &str) -> bool {
 }
 
 /// A relay lets every origin read its answer and marks it; of anything else one can at least learn that it answers.
-async fn diagnose(url: &str) -> SocketFailure {
-    let (readable, any) = join(request(url, RequestMode::Cors), request(url, RequestMode::NoCors)).await;
+async fn diagnose(url: &str, signal: &AbortSignal) -> SocketFailure {
+    let (readable, any) =
+        join(request(url, RequestMode::Cors, signal), request(url, RequestMode::NoCors, signal)).await;
     let is_relay = readable.is_ok_and(|answer| answer.headers().has(RELAY_HEADER).unwrap_or(false));
     match (is_relay, any) {
         (false, Ok(_)) => SocketFailure::Stranger,
@@ -159,11 +188,11 @@ async fn diagnose(url: &str) -> SocketFailure {
     }
 }
 
-async fn request(url: &str, mode: RequestMode) -> Result<Response, JsValue> {
+async fn request(url: &str, mode: RequestMode, signal: &AbortSignal) -> Result<Response, JsValue> {
     let options = RequestInit::new();
     options.set_mode(mode);
     options.set_cache(RequestCache::NoStore);
-    options.set_signal(Some(&AbortSignal::timeout_with_u32(PROBE_TIME)));
+    options.set_signal(Some(signal));
     let request = Request::new_with_str_and_init(url, &options)?;
     JsFuture::from(fetch(&request)).await?.dyn_into()
 }

@@ -132,7 +132,8 @@ export class DriveSockets extends PeerSockets {
   /**
    * Leaves for good, as {@link PeerSockets.close} says: streams of one's own and the drive's replication on them go on.
    *
-   * @returns a promise that resolves when what was sent last has gone, after a second at most; the process may end then
+   * @returns a promise that resolves when what was sent last has gone, and the connections to relays are closed; the process may end
+   *   then. Whoever does not read it, a stream's remote or a relay, is given a second
    */
   override close(): Promise<void> {
     super.close();

@@ -1,41 +1,18 @@
 // How long a process with a drive lives, and what it is told of mistakes.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import crypto from 'hypercore-crypto';
+import * as entry from '../../pkg/dist/hyperdrive.js';
 import { startRelay } from '../e2e/support/relay.mjs';
-import { openDrive, openStore } from './support/drive-peer.mjs';
-import { arrivals, startNative } from './support/native.mjs';
-import { until } from './support/patience.mjs';
+import { openCopy, openDrive, openStore } from './support/drive-peer.mjs';
+import { arrivals, run, startNative } from './support/native.mjs';
+import { patiently, until } from './support/patience.mjs';
 
 const relay = await startRelay();
 const nobody = 'ws://127.0.0.1:9/relay';
-const root = fileURLToPath(new URL('../../', import.meta.url));
-
-/** Runs a program that has `drive`, a new one or a copy, and `connect`; it has to end by itself. Gives what it printed. */
-async function run(t, program, key = '') {
-  const directory = await mkdtemp(join(tmpdir(), 'native-'));
-  t.after(() => rm(directory, { recursive: true, force: true }));
-  const source = `
-    import Corestore from 'corestore';
-    import Hyperdrive from 'hyperdrive';
-    import { connect } from './pkg/dist/hyperdrive.js';
-    const [directory, key] = process.argv.slice(1);
-    const drive = new Hyperdrive(new Corestore(directory), key ? Buffer.from(key, 'hex') : null);
-    const next = (target, type) => new Promise((resolve) => target.addEventListener(type, resolve, { once: true }));
-    ${program}
-  `;
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', source, directory, key], { cwd: root, timeout: 20_000 });
-  assert.equal(stderr, '');
-  return stdout;
-}
 
 // The first test, because a WebAssembly once loaded stays loaded.
 test('a wasm that is not there is an error with its address, and messages come back', async (t) => {

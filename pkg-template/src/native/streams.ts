@@ -7,6 +7,7 @@ import type { Connection, Tell } from './connection.js';
 import { Extensions, extensionName } from './extensions.js';
 import type { Hypercore, Hyperdrive, KeyPair, Peer, SecretStream } from './hypercore.js';
 import { OwnStream } from './own-stream.js';
+import { farewell } from './web-socket.js';
 
 /** Milliseconds that last words may take. */
 const FAREWELL = 1_000;
@@ -22,7 +23,7 @@ export interface Identity {
 
 /** Every secret stream of a drive: those that Rust has us make for relays' circuits, and the user's own. */
 export class Streams implements StreamHost, Companion {
-  /** Resolves when no stream is a link any more. */
+  /** Resolves when no stream is a link any more, and what was sent through relays has gone. */
   readonly stopped: Promise<void>;
   #settle!: () => void;
   readonly #links = new Map<number, Connection>();
@@ -134,7 +135,7 @@ export class Streams implements StreamHost, Companion {
     this.#links.clear();
     this.#own.clear();
     this.#forgetCore();
-    this.#settle();
+    void farewell().then(this.#settle);
   }
 
   readonly #tell: Tell = <Answer>(run: (rust: Rust) => Answer) => {

@@ -9,19 +9,29 @@ const OPTIONS = {
   // A message that ends a circuit is to come when all that came on it before is through npm's streams, which takes until the turn ends.
   allowSynchronousEvents: false,
   /** Milliseconds that a farewell may take, with what was sent before it. */
-  closeTimeout: 5_000,
+  closeTimeout: 1_000,
 };
+
+/** For each socket that is being closed, what resolves when it is. */
+const closing = new Set<Promise<void>>();
+
+/** Resolves when every socket that is being closed is closed; the farewell of each takes a second at most. */
+export async function farewell(): Promise<void> {
+  await Promise.all(closing);
+}
 
 /** The browser's WebSocket as far as Rust uses it, for Node, of which version 20 has none: the bundle puts it in the global's place. */
 export class WebSocket extends EventTarget {
   /** Rust asks for no other. */
   binaryType = 'arraybuffer';
   readonly #socket: Socket;
+  readonly #closed: Promise<void>;
 
   constructor(url: string, protocols: string | string[] = []) {
     super();
     this.#socket = new Socket(url, protocols, OPTIONS);
     this.#socket.binaryType = 'arraybuffer';
+    this.#closed = new Promise((resolve) => this.#socket.on('close', resolve));
     this.#socket
       .on('open', () => this.dispatchEvent(new Event('open')))
       .on('message', (bytes, isBinary) => this.dispatchEvent(new MessageEvent('message', { data: isBinary ? bytes : '' })))
@@ -40,6 +50,8 @@ export class WebSocket extends EventTarget {
   }
 
   close(): void {
+    closing.add(this.#closed);
+    void this.#closed.then(() => closing.delete(this.#closed));
     this.#socket.close();
   }
 }

@@ -1,9 +1,18 @@
 // Drives with this package beside them, in this process; and streams between them.
 
-import { createConnection, createServer } from 'node:net';
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createConnection, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import * as path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { connect } from '../../../pkg/dist/hyperdrive.js';
 import { Arrivals } from './arrivals.mjs';
+
+const root = fileURLToPath(new URL('../../../', import.meta.url));
 
 /** Connects a drive, with the topic `chat` joined, until the test ends. */
 export function startNative(t, drive, options = {}) {
@@ -61,4 +70,22 @@ export async function joinByTcp(t, ours, theirs) {
     server.close();
   });
   return [ours, theirs];
+}
+
+/** Runs a program that has `drive`, a new one or a copy, and `connect`; it has to end by itself. Gives what it printed. */
+export async function run(t, program, key = '') {
+  const directory = await mkdtemp(path.join(tmpdir(), 'native-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  const source = `
+    import Corestore from 'corestore';
+    import Hyperdrive from 'hyperdrive';
+    import { connect } from './pkg/dist/hyperdrive.js';
+    const [directory, key] = process.argv.slice(1);
+    const drive = new Hyperdrive(new Corestore(directory), key ? Buffer.from(key, 'hex') : null);
+    const next = (target, type) => new Promise((resolve) => target.addEventListener(type, resolve, { once: true }));
+    ${program}
+  `;
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', source, directory, key], { cwd: root, timeout: 20_000 });
+  assert.equal(stderr, '');
+  return stdout;
 }
