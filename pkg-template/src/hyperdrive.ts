@@ -15,8 +15,7 @@ import { replicateOnce } from './native/replication.js';
 import { Streams } from './native/streams.js';
 import { thrownText } from './text.js';
 
-export { PeerSockets } from './peer-sockets.js';
-export type { PeerSocketsEventMap, PeerSocketsOptions } from './peer-sockets.js';
+export type { PeerSockets, PeerSocketsEventMap, PeerSocketsOptions } from './peer-sockets.js';
 export { Topic } from './topic.js';
 export type { TopicEventMap } from './topic.js';
 export { PeerEvents } from './peer-events.js';
@@ -44,8 +43,10 @@ export interface Drive {
 
 /** A device's Ed25519 key pair, as libsodium, Hyperswarm and npm `hypercore-crypto` have it. */
 export interface KeyPair {
-  /** 64 bytes: the seed, and the public key. */
+  /** 64 bytes: the seed, and the public key that belongs to it. */
   readonly secretKey: Uint8Array;
+  /** Those 32 bytes of it; nothing else is taken. */
+  readonly publicKey?: Uint8Array;
 }
 
 /** What {@link connect} takes beside the drive. */

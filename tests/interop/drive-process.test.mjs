@@ -18,6 +18,7 @@ const nobody = 'ws://127.0.0.1:9/relay';
 test('a wasm that is not there is an error with its address, and messages come back', async (t) => {
   const drive = await openDrive(await openStore(t), 0);
   const missing = new URL('file:///nowhere/peersockets-host.wasm');
+  const sessions = drive.core.sessions.length;
   const { sockets, errors, chat } = startNative(t, drive, { wasm: missing });
   const returned = arrivals(chat, 'error');
   chat.send(1, 'do not lose me');
@@ -26,6 +27,8 @@ test('a wasm that is not there is an error with its address, and messages come b
   const { code, message, peerId } = await returned.next();
   assert.deepEqual([code, new TextDecoder().decode(message), peerId], ['wasm-load-failed', 'do not lose me', 1]);
   assert.equal(sockets.state, 'failed');
+  assert.equal(drive.core.sessions.length, sessions, 'it has given its session of the core back');
+  assert.equal(drive.listenerCount('close'), 0);
 });
 
 test('what is no drive, or one that is closed, is an error event and never thrown', async (t) => {
@@ -50,6 +53,8 @@ test('mistakes in the options are error events', async (t) => {
     [{ keyPair: { secretKey: 'secret' } }, 'bad-options', /keyPair\.secretKey is not 64 bytes/],
     [{ keyPair: {} }, 'bad-options', /keyPair\.secretKey is not 64 bytes/],
     [{ keyPair: null }, 'bad-options', /could not be read/],
+    [{ keyPair: { secretKey: new Uint8Array(64).fill(7) } }, 'bad-options', /keyPair\.secretKey is not a seed and the public key that belongs to it/],
+    [{ keyPair: { ...crypto.keyPair(), publicKey: crypto.keyPair().publicKey } }, 'bad-options', /keyPair\.publicKey does not belong/],
     ['ws://relay.example', 'bad-options', /no object/],
     [{ relay: 'ws://relay.example' }, 'unknown-option', /"relay"/],
     [{ relays: ['/relay'] }, 'bad-relay-url', /"\/relay" cannot be used/],
@@ -60,6 +65,21 @@ test('mistakes in the options are error events', async (t) => {
     assert.equal(event.code, code, JSON.stringify(options));
     assert.match(event.error.message, text);
   }
+});
+
+test('a key pair is what npm makes of a seed, and peers know the process by it', async (t) => {
+  for (const keyPair of [crypto.keyPair(), crypto.keyPair(Buffer.alloc(32, 7))]) {
+    const { sockets } = startNative(t, await openDrive(await openStore(t), 0), { keyPair });
+    await sockets.ready;
+    assert.equal(sockets.stats().deviceKey, keyPair.publicKey.toString('hex'));
+  }
+});
+
+test('every class that can be had can be made', () => {
+  const events = /Event$|Error$/;
+  const classes = Object.keys(entry).filter((name) => /^[A-Z]/.test(name) && !events.test(name));
+  // Topics and watchers are made by what they belong to.
+  assert.deepEqual(classes.sort(), ['DriveSockets', 'PeerEvents', 'Topic']);
 });
 
 test('what answers and is no relay is called so', async (t) => {

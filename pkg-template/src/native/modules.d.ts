@@ -1,8 +1,17 @@
 // What we use of Node and of npm `ws`: few enough names to be told here, and none of them is in reach of what pages run.
 
 declare module 'node:crypto' {
-  /** A new key pair. */
-  export function generateKeyPairSync(type: 'ed25519'): { privateKey: { export(options: { format: 'jwk' }): { d: string; x: string } } };
+  /** A key. */
+  interface KeyObject {
+    export(options: { format: 'jwk' }): { x: string };
+  }
+
+  /** Random bytes. */
+  export function randomBytes(size: number): Uint8Array;
+  /** A private key that is written down. */
+  export function createPrivateKey(written: { key: Uint8Array; format: 'der'; type: 'pkcs8' }): KeyObject;
+  /** The public key of a private one. */
+  export function createPublicKey(key: KeyObject): KeyObject;
 }
 
 declare module 'node:fs/promises' {

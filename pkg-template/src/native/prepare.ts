@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer';
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 import { PeerSocketsError } from '../errors.js';
 import type { Problem } from '../errors.js';
 import type { ConnectOptions } from '../hyperdrive.js';
@@ -15,6 +15,9 @@ import { loadNativeWasm } from './wasm.js';
 
 /** The bytes of a seed, the first half of a secret key. */
 const SEED = 32;
+
+/** What stands before the seed of an Ed25519 key in PKCS #8 (RFC 8410). */
+const SEED_HEADER = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
 /** Every option; the compiler holds this list to the types. */
 const OPTIONS: Record<keyof ConnectOptions, true> = { relays: true, keyPair: true, wasm: true };
@@ -37,7 +40,14 @@ export async function prepareNative({ drive: given, options }: Given, streams: S
   });
   misnamedOptions(options, OPTIONS).forEach(report);
   const drive = readDrive(given);
-  const [core] = await Promise.all([openCore(drive), loadNativeWasm(wasm)]);
+  const opening = openCore(drive);
+  try {
+    await Promise.all([opening, loadNativeWasm(wasm)]);
+  } catch (failure) {
+    void opening.then((core) => core.close()).catch(() => {});
+    throw failure;
+  }
+  const core = await opening;
   streams.identify({ drive, core, keyPair });
   const key = Array.from(drive.key, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return { drive: key, origin: 'null', relays, peers: [], isSecure: false, host: streams, deviceSeed: keyPair.secretKey.subarray(0, SEED) };
@@ -67,17 +77,28 @@ async function openCore(drive: Hyperdrive) {
   }
 }
 
-/** The pair that was given, or a new one. The public key is read from the secret one, which holds it. */
+/**
+ * The pair that was given, or a new one. The public key is read from the secret one, which holds it. Halves that do not belong together
+ * would fail every handshake in silence.
+ */
 function chooseKeyPair(given: ConnectOptions['keyPair']): KeyPair {
-  const secretKey = given === undefined ? newSecretKey() : given.secretKey;
+  if (given === undefined) return keyPairOf(randomBytes(SEED));
+  const { secretKey, publicKey } = given;
   if (!(secretKey instanceof Uint8Array) || secretKey.byteLength !== 2 * SEED) throw new TypeError('keyPair.secretKey is not 64 bytes');
+  const keyPair = keyPairOf(secretKey.subarray(0, SEED));
+  if (!isEqual(secretKey, keyPair.secretKey)) throw new TypeError('keyPair.secretKey is not a seed and the public key that belongs to it');
+  if (publicKey !== undefined && !isEqual(publicKey, keyPair.publicKey)) throw new TypeError('keyPair.publicKey does not belong to keyPair.secretKey');
+  return keyPair;
+}
+
+/** The pair that a seed makes. */
+function keyPairOf(seed: Uint8Array): KeyPair {
+  const key = new Uint8Array([...SEED_HEADER, ...seed]);
+  const { x } = createPublicKey(createPrivateKey({ key, format: 'der', type: 'pkcs8' })).export({ format: 'jwk' });
+  const secretKey = new Uint8Array([...seed, ...Buffer.from(x, 'base64url')]);
   return { publicKey: secretKey.subarray(SEED), secretKey };
 }
 
-function newSecretKey(): Uint8Array {
-  const { d, x } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
-  const secretKey = new Uint8Array(2 * SEED);
-  secretKey.set(Buffer.from(d, 'base64url'));
-  secretKey.set(Buffer.from(x, 'base64url'), SEED);
-  return secretKey;
+function isEqual(given: unknown, expected: Uint8Array): boolean {
+  return given instanceof Uint8Array && given.byteLength === expected.byteLength && expected.every((byte, index) => byte === given[index]);
 }
