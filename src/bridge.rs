@@ -11,7 +11,7 @@ use js_sys::{Function, Object, Reflect, Uint8Array};
 use peersockets_core::limits;
 use peersockets_core::swarm::{Event, Output, Report, SocketFailure, SocketId, Swarm};
 use peersockets_core::table::Table;
-use peersockets_core::time::Duration;
+use peersockets_core::time::{Duration, Time};
 use wasm_bindgen::prelude::*;
 
 use crate::options::Options;
@@ -72,14 +72,21 @@ impl Bridge {
         answer
     }
 
+    /// Does something to the swarm that depends on the time, which JavaScript tells.
+    pub fn command_at<Answer>(&self, command: impl FnOnce(&mut Swarm, Time) -> Answer) -> Answer {
+        let now = page::now();
+        self.command(|swarm| command(swarm, now))
+    }
+
     /// Asks the swarm something.
     pub fn read<Answer>(&self, question: impl FnOnce(&Swarm) -> Answer) -> Answer {
         question(&self.swarm.borrow())
     }
 
     /// Tells the swarm what happened outside, and does what follows.
-    pub fn input(&self, input: impl FnOnce(&mut Swarm)) {
-        input(&mut self.swarm.borrow_mut());
+    pub fn input(&self, input: impl FnOnce(&mut Swarm, Time)) {
+        let now = page::now();
+        input(&mut self.swarm.borrow_mut(), now);
         self.run();
     }
 
@@ -147,7 +154,12 @@ impl Bridge {
                     drop(socket);
                 }
                 #[cfg(feature = "host")]
-                Output::Host { link, action } => self.host.act(link, action),
+                Output::Host { link, action } => {
+                    if self.host.act(link, action).is_err() {
+                        let now = page::now();
+                        self.swarm.borrow_mut().handle_stream_ended(now, link);
+                    }
+                }
                 #[cfg(not(feature = "host"))]
                 Output::Host { .. } => {}
                 Output::Event(event) => return Some(event),
@@ -163,7 +175,7 @@ impl Bridge {
 
     fn handle_timeout(&self) {
         self.timer.fired();
-        self.input(|swarm| swarm.handle_timeout(page::now()));
+        self.input(Swarm::handle_timeout);
     }
 
     fn open(&self, id: SocketId, url: &str, subprotocol: Option<&'static str>) {
@@ -173,7 +185,8 @@ impl Bridge {
                 self.sockets.borrow_mut().insert(id, Rc::new(socket));
             }
             Err(failure) => {
-                self.swarm.borrow_mut().handle_socket_failed(page::now(), id, failure);
+                let now = page::now();
+                self.swarm.borrow_mut().handle_socket_failed(now, id, failure);
             }
         }
     }

@@ -6,60 +6,59 @@ use js_sys::Uint8Array;
 use peersockets_core::conversation::{Heard, Session};
 use peersockets_core::link::HostAction;
 use peersockets_core::secure::Role;
-use peersockets_core::swarm::LinkId;
+use peersockets_core::swarm::{LinkId, Swarm};
 use wasm_bindgen::prelude::*;
 
-use crate::page;
-use crate::peer_sockets::PeerSockets;
+use crate::peer_sockets::{PeerSockets, Topic};
 
 #[wasm_bindgen]
 extern "C" {
-    /// What the TypeScript half does to its streams, each named by the number of its link. Nothing of it throws.
+    /// What the TypeScript half does to its streams, each named by the number of its link. What it throws ends that link.
     #[derive(Clone)]
     pub type Host;
 
     /// Make a secret stream for a circuit.
-    #[wasm_bindgen(method)]
-    fn start(this: &Host, link: u32, is_initiator: bool);
+    #[wasm_bindgen(method, catch)]
+    fn start(this: &Host, link: u32, is_initiator: bool) -> Result<(), JsValue>;
 
     /// Hand the stream bytes from its circuit.
-    #[wasm_bindgen(method)]
-    fn read(this: &Host, link: u32, bytes: Uint8Array);
+    #[wasm_bindgen(method, catch)]
+    fn read(this: &Host, link: u32, bytes: Uint8Array) -> Result<(), JsValue>;
 
     /// Go on writing to the circuit.
-    #[wasm_bindgen(method)]
-    fn drained(this: &Host, link: u32);
+    #[wasm_bindgen(method, catch)]
+    fn drained(this: &Host, link: u32) -> Result<(), JsValue>;
 
     /// Open `peersockets/1`.
-    #[wasm_bindgen(method)]
-    fn open(this: &Host, link: u32, id: Uint8Array, handshake: Uint8Array);
+    #[wasm_bindgen(method, catch)]
+    fn open(this: &Host, link: u32, id: Uint8Array, handshake: Uint8Array) -> Result<(), JsValue>;
 
     /// Send a message on `peersockets/1`.
-    #[wasm_bindgen(method)]
-    fn message(this: &Host, link: u32, kind: u32, payload: Uint8Array);
+    #[wasm_bindgen(method, catch)]
+    fn message(this: &Host, link: u32, kind: u32, payload: Uint8Array) -> Result<(), JsValue>;
 
     /// Send a topic's message as an extension.
-    #[wasm_bindgen(method)]
-    fn extension(this: &Host, link: u32, topic: &str, payload: Uint8Array);
+    #[wasm_bindgen(method, catch)]
+    fn extension(this: &Host, link: u32, topic: &str, payload: Uint8Array) -> Result<(), JsValue>;
 
     /// Replicate the drive.
-    #[wasm_bindgen(method)]
-    fn replicate(this: &Host, link: u32);
+    #[wasm_bindgen(method, catch)]
+    fn replicate(this: &Host, link: u32) -> Result<(), JsValue>;
 
     /// End the stream, or leave one that is not ours, and forget it.
-    #[wasm_bindgen(method)]
-    fn end(this: &Host, link: u32);
+    #[wasm_bindgen(method, catch)]
+    fn end(this: &Host, link: u32) -> Result<(), JsValue>;
 }
 
 impl Host {
-    /// Does one thing.
-    pub fn act(&self, LinkId(link): LinkId, action: HostAction) {
+    /// Does one thing. Fails where npm's libraries threw: what became of the stream is not known then.
+    pub fn act(&self, LinkId(link): LinkId, action: HostAction) -> Result<(), JsValue> {
         match action {
             HostAction::Start(role) => self.start(link, role == Role::Initiator),
             HostAction::Read(bytes) => self.read(link, Uint8Array::from(&bytes[..])),
             HostAction::Drained => self.drained(link),
             HostAction::Open { id, handshake } => {
-                self.open(link, Uint8Array::from(&id[..]), Uint8Array::from(&handshake[..]));
+                self.open(link, Uint8Array::from(&id[..]), Uint8Array::from(&handshake[..]))
             }
             HostAction::Message(frame) => self.message(link, frame.kind as u32, Uint8Array::from(&frame.payload[..])),
             HostAction::Extension(topic, message) => self.extension(link, &topic, Uint8Array::from(&message[..])),
@@ -75,7 +74,7 @@ impl PeerSockets {
     /// A stream that is there already. Returns its link.
     #[wasm_bindgen(js_name = handleStream)]
     pub fn handle_stream(&self) -> u32 {
-        self.bridge.command(|swarm| swarm.handle_stream(page::now())).0
+        self.bridge.command_at(Swarm::handle_stream).0
     }
 
     /// The handshake is complete: the remote's key (32 bytes) and the handshake hash (64 bytes).
@@ -86,7 +85,7 @@ impl PeerSockets {
             return self.handle_stream_ended(link);
         };
         let session = Session { remote, role, handshake_hash };
-        self.bridge.command(|swarm| swarm.handle_stream_opened(page::now(), LinkId(link), session));
+        self.bridge.command_at(|swarm, now| swarm.handle_stream_opened(now, LinkId(link), session));
     }
 
     /// The remote opened `peersockets/1`.
@@ -140,26 +139,36 @@ impl PeerSockets {
     /// Something came on the stream, whatever it means.
     #[wasm_bindgen(js_name = handleStreamAlive)]
     pub fn handle_stream_alive(&self, link: u32) {
-        self.bridge.command(|swarm| swarm.handle_stream_alive(page::now(), LinkId(link)));
+        self.bridge.command_at(|swarm, now| swarm.handle_stream_alive(now, LinkId(link)));
     }
 
     /// Has the streams of circuits say goodbye, before it returns; nothing is delivered any more. What they seal is to be waited for
     /// before `close`.
     #[wasm_bindgen(js_name = sayLastWords)]
     pub fn say_last_words(&self) {
-        self.bridge.command(|swarm| swarm.say_last_words(page::now()));
+        self.bridge.command_at(Swarm::say_last_words);
         self.bridge.drain();
     }
 
     /// The stream ended.
     #[wasm_bindgen(js_name = handleStreamEnded)]
     pub fn handle_stream_ended(&self, link: u32) {
-        self.bridge.command(|swarm| swarm.handle_stream_ended(page::now(), LinkId(link)));
+        self.bridge.command_at(|swarm, now| swarm.handle_stream_ended(now, LinkId(link)));
+    }
+}
+
+/// What the TypeScript half asks of topics.
+#[wasm_bindgen]
+impl Topic {
+    /// Whether it could be had, and is not closed.
+    #[wasm_bindgen(getter, js_name = isOpen)]
+    pub fn is_open(&self) -> bool {
+        self.bridge.read(|swarm| swarm.is_open(self.handle))
     }
 }
 
 impl PeerSockets {
     fn hear(&self, link: u32, heard: Heard<'_>) {
-        self.bridge.command(|swarm| swarm.handle_stream_heard(page::now(), LinkId(link), heard));
+        self.bridge.command_at(|swarm, now| swarm.handle_stream_heard(now, LinkId(link), heard));
     }
 }

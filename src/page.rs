@@ -49,17 +49,28 @@ impl Timer {
 
     /// Makes it due at `at`, or earlier if it was set so: a call too early does no harm, and setting a timer costs.
     pub fn set(&self, at: Time) {
-        let mut pending = self.pending.borrow_mut();
-        if let Some((timeout, earlier)) = pending.as_ref() {
-            if *earlier <= at {
+        let now = now();
+        // Taken out meanwhile: what JavaScript is called here may call back.
+        match self.pending.take() {
+            Some((timeout, earlier)) if earlier <= at => {
+                self.pending.replace(Some((timeout, earlier)));
                 return;
             }
-            clear_timeout(timeout);
+            Some((timeout, _)) => clear_timeout(&timeout),
+            None => {}
         }
         // Browsers round down: a millisecond more, so that it is due when it fires.
-        let delay = at.since(now()) + Duration::from_millis(1);
-        let timeout = set_timeout(self.callback.as_ref(), delay.as_secs_f64() * 1000.0);
-        *pending = Some((timeout, at));
+        let delay = at.since(now) + Duration::from_millis(1);
+        let ours = (set_timeout(self.callback.as_ref(), delay.as_secs_f64() * 1000.0), at);
+        // Whoever called back may have set another.
+        let (kept, dropped) = match self.pending.take() {
+            Some(other) if other.1 <= at => (other, Some(ours)),
+            other => (ours, other),
+        };
+        self.pending.replace(Some(kept));
+        if let Some((timeout, _)) = dropped {
+            clear_timeout(&timeout);
+        }
     }
 
     /// To be called first when it fires.

@@ -59,17 +59,17 @@ impl PeerSockets {
 
     /// The user is back: every relay is tried at once, or asked whether it is still there.
     pub fn retry(&self) {
-        self.bridge.command(|swarm| swarm.retry(page::now()));
+        self.bridge.command_at(Swarm::retry);
     }
 
     /// The browser says that there is no network.
     pub fn offline(&self) {
-        self.bridge.command(|swarm| swarm.handle_offline(page::now()));
+        self.bridge.command_at(Swarm::handle_offline);
     }
 
     /// The browser says that the network is back.
     pub fn online(&self) {
-        self.bridge.command(|swarm| swarm.handle_online(page::now()));
+        self.bridge.command_at(Swarm::handle_online);
     }
 
     /// Says goodbye and closes the sockets before it returns: the page may be gone after.
@@ -80,7 +80,7 @@ impl PeerSockets {
 
     /// Connects again after a goodbye.
     pub fn resume(&self) {
-        self.bridge.command(|swarm| swarm.resume(page::now()));
+        self.bridge.command_at(Swarm::resume);
     }
 
     /// Says goodbye for good.
@@ -99,8 +99,8 @@ impl PeerSockets {
 /// A topic that was joined.
 #[wasm_bindgen]
 pub struct Topic {
-    bridge: Rc<Bridge>,
-    handle: HandleId,
+    pub(crate) bridge: Rc<Bridge>,
+    pub(crate) handle: HandleId,
 }
 
 #[wasm_bindgen]

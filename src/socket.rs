@@ -65,7 +65,7 @@ impl Socket {
             move |bridge, _| {
                 was_opened.set(true);
                 bridge.forget_failure(&opened_url);
-                bridge.input(|swarm| swarm.handle_socket_opened(page::now(), id));
+                bridge.input(|swarm, now| swarm.handle_socket_opened(now, id));
             }
         });
         let message = listen(&socket, "message", bridge.clone(), move |bridge, event| {
@@ -73,17 +73,17 @@ impl Socket {
             match data.dyn_into::<ArrayBuffer>() {
                 Ok(buffer) => {
                     let bytes = Uint8Array::new(&buffer).to_vec();
-                    bridge.input(|swarm| swarm.handle_socket_message(page::now(), id, &bytes));
+                    bridge.input(|swarm, now| swarm.handle_socket_message(now, id, &bytes));
                 }
-                Err(_) => bridge.input(|swarm| swarm.handle_socket_text(page::now(), id)),
+                Err(_) => bridge.input(|swarm, now| swarm.handle_socket_text(now, id)),
             }
         });
         let probe = Rc::new(Probe(AbortController::new().map_err(|_| SocketFailure::Unreachable)?));
         let probing = Rc::downgrade(&probe);
         let url = url.to_string();
         let closed = listen(&socket, "close", bridge, move |bridge, _| match known {
-            _ if was_opened.get() => bridge.input(|swarm| swarm.handle_socket_closed(page::now(), id)),
-            Some(failure) => bridge.input(|swarm| swarm.handle_socket_failed(page::now(), id, failure)),
+            _ if was_opened.get() => bridge.input(|swarm, now| swarm.handle_socket_closed(now, id)),
+            Some(failure) => bridge.input(|swarm, now| swarm.handle_socket_failed(now, id, failure)),
             None => spawn_local(report_failure(bridge.downgrade(), probing.clone(), id, url.clone(), is_secure)),
         });
         Ok(Self { socket, _listeners: [opened, message, closed], _probe: probe })
@@ -153,7 +153,7 @@ async fn report_failure(bridge: Weak<Bridge>, probe: Weak<Probe>, id: SocketId, 
     };
     if let (Some(bridge), Some(_)) = (bridge.upgrade(), probe.upgrade()) {
         bridge.remember_failure(url, failure);
-        bridge.input(|swarm| swarm.handle_socket_failed(page::now(), id, failure));
+        bridge.input(|swarm, now| swarm.handle_socket_failed(now, id, failure));
     }
 }
 

@@ -36,6 +36,8 @@ export interface Companion {
 /** What Rust made for a `Topic` or `PeerEvents`. */
 export interface RustHalf {
   readonly handle: number;
+  /** Whether it could be had and is not closed: told of topics where there is a {@link Companion}. */
+  readonly isOpen?: boolean;
   close(): void;
   free(): void;
 }
@@ -134,12 +136,14 @@ export class Engine {
   /** Lets a receiver have what comes for its half of Rust's. */
   connect(receiver: Receiver): void {
     this.#receivers.set(receiver.rust.handle, receiver);
-    if (receiver.topic !== undefined) this.#companion?.onJoin(receiver.topic);
+    const topic = joinedTopic(receiver);
+    if (topic !== undefined) this.#companion?.onJoin(topic);
   }
 
   /** Closes a half of Rust's and lets nothing come for it any more, not even what is on its way. */
   disconnect(rust: RustHalf): void {
-    const topic = this.#receivers.get(rust.handle)?.topic;
+    const receiver = this.#receivers.get(rust.handle);
+    const topic = receiver && joinedTopic(receiver);
     if (topic !== undefined) this.#companion?.onLeave(topic);
     this.#receivers.delete(rust.handle);
     rust.close();
@@ -269,6 +273,11 @@ export class Engine {
     const problem = { code, reason: text, url, topic: topic ?? receiver?.topic, message, peerId: peerId === 0 ? undefined : peerId };
     this.#host.onProblem(problem, receiver?.target);
   }
+}
+
+/** The topic of a receiver, if it has one and Rust did not refuse it. */
+function joinedTopic({ topic, rust }: Receiver): string | undefined {
+  return rust.isOpen ? topic : undefined;
 }
 
 /** A server that renders a page shows what the browser shows first: that it loads. */

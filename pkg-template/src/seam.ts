@@ -18,7 +18,7 @@ export interface GlueOptions {
   deviceSeed?: Uint8Array;
 }
 
-/** What Rust has done to secret streams, each named by the number of its link. Nothing of it throws. */
+/** What Rust has done to secret streams, each named by the number of its link. What it throws ends that link. */
 export interface StreamHost {
   /** Make one for a circuit. */
   start(link: number, isInitiator: boolean): void;

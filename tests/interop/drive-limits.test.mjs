@@ -133,3 +133,22 @@ test('a remote on a stream of our own that opens its channel only to break it is
   assert.ok(opened >= 3 && opened <= 20, `${opened} times`);
   assert.equal(stream.destroying, false, 'replication goes on');
 });
+
+test('topics that are refused are no extensions', async (t) => {
+  const drive = await openDrive(await openStore(t), 0);
+  const { sockets, errors } = startNative(t, drive);
+  await sockets.ready;
+  const long = 'x'.repeat(256);
+  // One is joined already.
+  for (let number = 0; number < 127; number += 1) sockets.join(`topic ${number}`);
+  const refused = [long, 'one too many'].map((name) => sockets.join(name));
+  assert.deepEqual((await errors.take(2)).map(({ code }) => code), ['topic-too-long', 'too-many-topics']);
+  const copy = await openCopy(t, drive.key);
+  const added = once(drive.core, 'peer-add');
+  join(t, drive.replicate(true), copy.replicate(false));
+  const [{ extensions }] = await patiently('peer', added);
+  const names = () => [...extensions.keys()].filter((name) => name.startsWith('peersockets/v0/'));
+  assert.equal(names().length, 128);
+  for (const topic of refused) topic.close();
+  assert.equal(names().length, 128);
+});

@@ -145,3 +145,46 @@ test('closing the drive closes its sockets', async (t) => {
   await native.joins.next();
   await native.leaves.next();
 });
+
+test('a clock that calls back is no crash', async (t) => {
+  const printed = await run(t, `
+    let sockets;
+    let isInside = false;
+    let calls = 0;
+    const now = performance.now.bind(performance);
+    performance.now = () => {
+      if (!isInside && sockets) {
+        isInside = true;
+        calls += 1;
+        sockets.stats();
+        isInside = false;
+      }
+      return now();
+    };
+    sockets = connect(drive, { relays: '${relay.relayUrl}' });
+    sockets.addEventListener('error', ({ code }) => console.log(code));
+    while (!/ready|failed/.test(sockets.state)) await next(sockets, 'state');
+    console.log(sockets.state, calls > 0);
+    await sockets.close();
+  `);
+  assert.equal(printed, 'ready true\n');
+});
+
+test('what npm throws ends the circuit that it is about, and nothing else', async (t) => {
+  const drive = await openDrive(await openStore(t), 0);
+  const Hypercore = drive.core.constructor;
+  const { createProtocolStream } = Hypercore;
+  t.after(() => Object.assign(Hypercore, { createProtocolStream }));
+  const thrown = new Promise((resolve) => {
+    Hypercore.createProtocolStream = () => {
+      resolve();
+      throw new Error('no stream today');
+    };
+  });
+  const [near, far] = [drive, await openCopy(t, drive.key)].map((drive) => startNative(t, drive, { relays: relay.relayUrl }));
+  await patiently('attempt', thrown);
+  Object.assign(Hypercore, { createProtocolStream });
+  near.chat.send((await near.joins.next()).peerId, 'at last');
+  assert.equal(await far.nextText(), 'at last');
+  assert.deepEqual([near.errors.rest, far.errors.rest], [[], []]);
+});

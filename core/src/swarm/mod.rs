@@ -204,6 +204,11 @@ impl Swarm {
         self.handles.close(handle);
     }
 
+    /// Whether a topic or a watcher could be had, and is not closed.
+    pub fn is_open(&self, handle: HandleId) -> bool {
+        self.handles.is_open(handle)
+    }
+
     /// Sends a message to a peer. Nothing happens if the handle is closed, or the peer is unknown or departed; until the first relay
     /// is joined, a message to an id that nobody has yet waits for whoever gets it. A message that cannot be sent comes back in an
     /// [`Event::Error`].
