@@ -106,6 +106,7 @@ test('the_readme_states_the_limits_of_rust', async () => {
     ['incomplete messages, from all peers', [limits.REASSEMBLY]],
     ['devices of one drive; of them behind one address', [limits.ROOM, limits.ROOM_PER_ADDRESS]],
     ['relays of a list; drive peers', [RELAYS, DRIVE_PEERS]],
+    ['cores that a native peer has open at once', [limits.CHANNELS]],
   ]) {
     const row = rows.find(([first]) => first === `| ${what}`);
     assert.ok(row, `no row of the README says how many: ${what}`);
