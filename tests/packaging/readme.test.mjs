@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createServer } from 'vite';
+import { WebSocket } from 'ws';
 import { openPerson, startBrowser } from '../e2e/support/browser.mjs';
 import { startRelay } from '../e2e/support/relay.mjs';
 import { startCdn } from './support/cdn.mjs';
@@ -219,22 +220,46 @@ async function runNativePeer(t, code) {
   await hearEcho(t, relay, { drive, relays: [relay.relayUrl] });
 }
 
-/** The same without a relay; its port may be taken, so it gets another one, and says which. */
+/** The same without a relay, and strangers do not end it; its port may be taken, so it gets another one, and says which. */
 async function runPlainPeer(t, code) {
   const relay = await startRelay({ www: join(root, 'tests/e2e/pages') });
-  const server = code.replace('new WebSocketServer({ port: 8080 })', 'const server = new WebSocketServer({ port: 0 })\nserver').replace(
-    'console.log(`', 'console.log(`${server.address().port} ',
-  );
+  const server = code.replace('new WebSocketServer({ port: 8080,', 'const server = new WebSocketServer({ port: 0,').replace(
+    "}).on('connection'", "})\nserver.on('connection'",
+  ).replace('console.log(`', 'console.log(`${server.address().port} ');
   const [port, drive] = (await startProgram(t, server)).split(' ');
-  await hearEcho(t, relay, { drive, peers: [`ws://127.0.0.1:${port}/`] });
+  const url = `ws://127.0.0.1:${port}/`;
+  await sendNonsense(url);
+  await hearEcho(t, relay, { drive, peers: [url] });
+}
+
+/** What no WebSocket sends, a message longer than any page's, and messages that are no secret stream: each on a connection of its own. */
+async function sendNonsense(url) {
+  const withoutMask = Buffer.from([0x82, 1, 0]);
+  const reserved = Buffer.from([0xff, 0xff, 0xff, 0xff]);
+  for (const bytes of [withoutMask, reserved]) await untilClosed(url, (socket) => socket._socket.write(bytes));
+  // 1009: the message is too big.
+  assert.deepEqual(await untilClosed(url, (socket) => socket.send(Buffer.alloc(65_537))), 1009);
+  // The length of a handshake's first message, and nothing that is one.
+  await untilClosed(url, (socket) => socket.send(Buffer.concat([Buffer.from([32, 0, 0]), Buffer.alloc(64, 0xff)])));
+  await untilClosed(url, (socket) => socket.terminate());
+}
+
+/** Opens a WebSocket, sends something, and waits until the other end has had enough of it; gives the code with which that closes. */
+async function untilClosed(url, send) {
+  const socket = new WebSocket(url).on('error', () => {});
+  await once(socket, 'open');
+  const closed = once(socket, 'close', { signal: AbortSignal.timeout(20_000) });
+  send(socket);
+  const [code] = await closed;
+  return code;
 }
 
 /** Runs a module in a project that has npm's hyperdrive too; gives the line that it prints. */
 async function startProgram(t, code) {
   const project = await newProject({ 'program.mjs': code }, ['hyperdrive', 'corestore', 'ws']);
   const child = spawn(process.execPath, ['program.mjs'], { cwd: project.directory, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
   t.after(async () => {
-    const ended = once(child, 'close');
     child.kill('SIGKILL');
     await ended;
   });
