@@ -35,7 +35,7 @@ test('what is no drive, or one that is closed, is an error event and never throw
   const closed = await openDrive(await openStore(t), 0);
   await closed.close();
   for (const [drive, reason] of [
-    [undefined, /no Hyperdrive\. .*to connect\(\) give a Hyperdrive/], [null, /no Hyperdrive/], ['hyper://ab', /no Hyperdrive/], [{}, /no Hyperdrive/],
+    [undefined, /no Hyperdrive\. Give connect\(\) a Hyperdrive/], [null, /no Hyperdrive/], ['hyper://ab', /no Hyperdrive/], [{}, /no Hyperdrive/],
     [{ get ready() { throw new Error('mine') } }, /no Hyperdrive/], [closed, /the drive could not be opened: /],
   ]) {
     const { sockets, errors } = startNative(t, drive);
@@ -44,6 +44,21 @@ test('what is no drive, or one that is closed, is an error event and never throw
     const events = [await errors.next(), await errors.next()];
     const bad = events.find(({ code }) => code === 'bad-drive');
     assert.match(bad.error.message, reason);
+  }
+});
+
+test('what a process is told to do is for processes', async (t) => {
+  const drive = await openDrive(await openStore(t), 0);
+  for (const [given, options, text] of [
+    [{}, {}, / Give connect\(\) a Hyperdrive that can be opened\. /],
+    [drive, { keyPair: {} }, / A keyPair is an object whose secretKey is a Uint8Array of 64 bytes\.$/],
+    [drive, { relays: ['/relay'] }, / Name at most 3 relays, each by .*, in the option relays\.$/],
+    [drive, { relays: [nobody] }, / or name one that can be reached in the option relays; /],
+  ]) {
+    const { errors } = startNative(t, given, options);
+    const { message } = (await errors.next()).error;
+    assert.match(message, text);
+    assert.doesNotMatch(message, /install\(|<meta|page/i);
   }
 });
 
@@ -81,6 +96,23 @@ test('every class that can be had can be made', () => {
   // Topics and watchers are made by what they belong to.
   assert.deepEqual(classes.sort(), ['DriveSockets', 'PeerEvents', 'Topic']);
 });
+
+for (const [what, wasm] of [
+  ['a path where nothing is', '"/nope.wasm"'],
+  ['a file: URL where nothing is', 'new URL("file:///nope.wasm")'],
+  ['a request that nobody answers', 'new Request("http://127.0.0.1:9/nope.wasm")'],
+  ['what names nothing', '7'],
+]) {
+  test(`wasm-load-failed: ${what}`, async (t) => {
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', `
+      import { connect } from './pkg/dist/hyperdrive.js';
+      const drive = { ready() {}, replicate() {}, once() {}, core: { session: () => ({ ready() {} }), constructor: { createProtocolStream() {} } } };
+      const sockets = connect(drive, { wasm: ${wasm} });
+      sockets.addEventListener('error', ({ code, error }) => console.log(sockets.state, code, error.message));
+    `], { cwd: root, timeout: 60_000 });
+    assert.match(stdout, /^failed wasm-load-failed the WebAssembly could not be read: .*in the option wasm/);
+  });
+}
 
 test('what answers and is no relay is called so', async (t) => {
   const web = createServer((_, response) => response.end('hello')).listen(0, '127.0.0.1');

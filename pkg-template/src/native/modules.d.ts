@@ -16,7 +16,7 @@ declare module 'node:crypto' {
 
 declare module 'node:fs/promises' {
   /** The bytes of a file. */
-  export function readFile(path: URL): Promise<Uint8Array<ArrayBuffer>>;
+  export function readFile(path: URL | string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 declare module 'node:buffer' {
