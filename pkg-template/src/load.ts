@@ -5,10 +5,12 @@ import { thrownText } from './text.js';
 import initialise from './wasm/glue.js';
 
 /**
- * Where the WebAssembly comes from: its URL (absolute, or relative to the page), a request for it, a response, its bytes, or the
- * compiled module.
+ * Where the WebAssembly comes from: its URL (absolute, or relative to the page; in a process a file's path too), a request for it, a
+ * response, its bytes, or the compiled module.
  */
-export type WasmSource = URL | string | Request | Response | BufferSource | WebAssembly.Module;
+export type WasmSource = URL | string | Request | Response | ArrayBuffer | ArrayBufferView<ArrayBuffer>
+  // `WebAssembly.Module`, for which programs for Node have no name where they are compiled without the DOM's types.
+  | (typeof globalThis extends { WebAssembly: { Module: { prototype: infer Module } } } ? Module : never);
 
 /**
  * How an entry of the package finds the WebAssembly where the page does not say where it is.

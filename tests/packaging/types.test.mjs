@@ -80,7 +80,7 @@ const SCRIPT = {
   `,
 };
 
-const project = await newProject({ ...PROGRAMS, ...SCRIPT }, ['typescript']);
+const project = await newProject({ ...PROGRAMS, ...SCRIPT }, ['typescript', '@types/node', 'undici-types']);
 
 for (const [resolution, settings] of Object.entries(RESOLUTIONS)) {
   test(`strict programs compile against it, and mistakes do not: ${resolution}`, async () => {
@@ -93,6 +93,13 @@ for (const [resolution, settings] of Object.entries(RESOLUTIONS)) {
 
 test('a script without modules knows the bare beaker by a reference', async () => {
   assert.deepEqual(await typecheck(SCRIPT, RESOLUTIONS.bundler), []);
+});
+
+test('a program for Node compiles against it without the types of the DOM', async () => {
+  const { 'native.ts': program } = PROGRAMS;
+  const withBytes = `${program}\nconnect(drive, { wasm: new Uint8Array(8) });`;
+  await project.write({ 'node.ts': withBytes.replace("import type { PeerSockets } from 'beaker-peersockets';", "import type { PeerSockets } from 'beaker-peersockets/hyperdrive';") });
+  assert.deepEqual(await typecheck({ 'node.ts': withBytes }, [...RESOLUTIONS.nodenext, '--lib', 'es2023', '--types', 'node']), []);
 });
 
 /** The errors that `tsc` finds: file, line and code. */
