@@ -183,8 +183,9 @@ async fn diagnose(url: &str, signal: &AbortSignal) -> SocketFailure {
         join(request(url, RequestMode::Cors, signal), request(url, RequestMode::NoCors, signal)).await;
     let is_relay = readable.is_ok_and(|answer| answer.headers().has(RELAY_HEADER).unwrap_or(false));
     match (is_relay, any) {
+        (true, _) => SocketFailure::OnlyHttpOfRelay,
         (false, Ok(_)) => SocketFailure::Stranger,
-        _ => SocketFailure::Unreachable,
+        (false, Err(_)) => SocketFailure::Unreachable,
     }
 }
 

@@ -24,6 +24,7 @@ const RELAY_DOWN = ['The relay does not answer', `${ifYours('If it is yours, sta
 /** What the package says for programmers, said for whoever opened this page. */
 const FRIENDLY = {
   'no-relay': RELAY_DOWN,
+  'no-websocket': RELAY_DOWN,
   'shutting-down': RELAY_DOWN,
   'bad-drive': ['This link names no drive', 'It may have been cut off on its way: ask for it again, or go back to the public drive.'],
   'room-full': ['This drive is full', 'Too many devices have it open on this relay. It is tried again by itself; a private drive has its own room.'],

@@ -22,6 +22,8 @@ pub enum Code {
     NoDrive,
     /// No relay answers.
     NoRelay,
+    /// A relay answers, but no WebSocket to it opens.
+    NoWebSocket,
     /// What answers is no relay, or not a sound one.
     NotARelay,
     /// A topic's name is too long.
@@ -86,6 +88,7 @@ impl Code {
             Self::NotAPeer => "not-a-peer",
             Self::NoDrive => "no-drive",
             Self::NoRelay => "no-relay",
+            Self::NoWebSocket => "no-websocket",
             Self::NotARelay => "not-a-relay",
             Self::TopicTooLong => "topic-too-long",
             Self::TooManyTopics => "too-many-topics",

@@ -281,6 +281,17 @@ fn a_drive_peer_that_cannot_be_used_is_tried_once() {
 }
 
 #[test]
+fn a_relay_that_is_named_as_a_drive_peer_is_called_a_relay() {
+    let mut world = World::new(0);
+    world.add_drive_peer();
+    world.drive_peers[0].is_up = false;
+    world.drive_peers[0].failure = SocketFailure::OnlyHttpOfRelay;
+    let page = world.add_with(&[], &[0]);
+    let reports: Vec<_> = world.reports(page).into_iter().map(|report| (report.code, report.text)).collect();
+    assert_eq!(reports, [(Code::NotAPeer, "ws://peer0/ is a relay, not a drive peer".to_string())]);
+}
+
+#[test]
 fn drive_peers_that_cannot_be_used_are_reported() {
     let mut world = World::new(0);
     let peers: Vec<usize> = (0..=limits::DRIVE_PEERS).map(|_| world.add_drive_peer()).collect();

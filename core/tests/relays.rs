@@ -111,6 +111,46 @@ fn a_relay_that_cannot_be_used_is_tried_once() {
 }
 
 #[test]
+fn why_a_relay_is_not_reached_is_said_as_far_as_it_is_known() {
+    for (failure, code, text) in [
+        (SocketFailure::Unreachable, Code::NoRelay, "no relay answers at ws://relay0/relay"),
+        (SocketFailure::Stranger, Code::NotARelay, "what answers at ws://relay0/relay is not a relay"),
+        (
+            SocketFailure::OnlyHttpOfRelay,
+            Code::NoWebSocket,
+            "a relay answers at ws://relay0/relay, but no WebSocket to it opens",
+        ),
+    ] {
+        let mut world = World::new(1);
+        world.relays[0].is_up = false;
+        world.relays[0].failure = failure;
+        let device = world.add(&[0]);
+        world.advance(seconds(60.0));
+        assert!(world.relays[0].attempts.len() > 3, "it is tried again");
+        let reports: Vec<_> = world.reports(device).into_iter().map(|report| (report.code, report.text)).collect();
+        assert_eq!(reports, [(code, text.to_string())]);
+    }
+}
+
+#[test]
+fn that_nothing_answers_with_tls_is_said() {
+    let now = Time::from_millis(0.0);
+    let config = Config { relays: &["wss://relay/".into()], drive_peers: &["wss://peer/".into()], host_seed: None };
+    let mut swarm = Swarm::new(now, [7; 32], drive(1), config);
+    swarm.handle_timeout(now);
+    let mut texts = Vec::new();
+    loop {
+        match swarm.poll_output() {
+            Output::Open { socket, .. } => swarm.handle_socket_failed(now, socket, SocketFailure::Unreachable),
+            Output::Event(Event::Error(report)) => texts.push(report.text),
+            Output::Timeout(_) => break,
+            _ => {}
+        }
+    }
+    assert_eq!(texts, ["no relay answers with TLS at wss://relay/", "no drive peer answers with TLS at wss://peer/"]);
+}
+
+#[test]
 fn a_retry_that_was_asked_for_makes_the_next_pauses_short_again() {
     let mut world = World::new(1);
     world.relays[0].is_up = false;

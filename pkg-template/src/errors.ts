@@ -1,9 +1,11 @@
-/** Every error there is, and what whoever meets it can do. */
+import { isServer } from './page.js';
+
+/** Every error there is, and what whoever meets it in a page or worker can do. */
 const REMEDIES = {
   // What the page asked for
   'bad-options': 'Pass a plain object, such as { drive, relays }, or nothing.',
-  'unknown-option': 'The options are drive, relays, peers and wasm, and force for install(); those of connect() are relays, keyPair and wasm.',
-  'bad-drive': 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">; to connect() give a Hyperdrive that can be opened.',
+  'unknown-option': 'Correct the name; a page with a wrong one connects to nobody.',
+  'bad-drive': 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">.',
   'bad-relay-url': 'Name at most 3 relays, each by a ws:// or wss:// URL, in install({ relays }) or <meta name="peersockets-relay">.',
   'bad-peer-url': 'Name at most 8 drive peers, each by a ws:// or wss:// URL, in install({ peers }) or <meta name="peersockets-peer">.',
   'bad-topic': 'Give join() a string, or a value that String() can turn into one.',
@@ -21,8 +23,9 @@ const REMEDIES = {
   // The relay
   'mixed-content': 'An https page may only use wss:// relays and peers: put the relay or peer behind TLS.',
   'socket-blocked-by-csp': "Add the URL to connect-src in the page's Content-Security-Policy; ws: and wss: there allow all.",
-  'no-relay': 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">. One that is named is tried again by itself.',
-  'not-a-relay': 'Check the URL: something answers there, but it is no peersockets-relay, whose path is /relay if nobody changed it.',
+  'no-relay': 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">; wss:// needs TLS in front of it, and a dev server has to pass /relay on, with ws: true. One that is named is tried again by itself.',
+  'no-websocket': 'Let the proxy or dev server in front of the relay pass on the Upgrade (Vite: ws: true), or allow the page to use the local network, if the browser asks. It is tried again by itself.',
+  'not-a-relay': 'Check the URL: something answers there, but it is no peersockets-relay, whose path is /relay if nobody changed it. A dev server has to pass /relay on, with ws: true.',
   'room-full': 'Too many devices have this drive open on that relay. It is tried again by itself; another relay has another room.',
   'address-room-full': 'Too many devices from one address have this drive open on that relay. It is tried again by itself.',
   'too-many-connections': 'The relay is full. It is tried again by itself; its operator can raise its limit.',
@@ -32,10 +35,10 @@ const REMEDIES = {
   'shutting-down': 'The relay is being stopped. It is tried again by itself.',
   'join-timeout': 'The connection to the relay is too slow. It is tried again by itself.',
   'refused': 'The relay says why. It is tried again by itself; its operator knows more.',
-  'bad-frame': 'The relay and this page do not understand each other: update both to versions that fit.',
+  'bad-frame': 'The relay and this package do not understand each other: update both to versions that fit.',
   // The drive peer
   'no-peer': 'Start the process that has the drive, or check the URL. It is tried again by itself.',
-  'not-a-peer': 'Check the URL: what answers there does not replicate a drive on a WebSocket.',
+  'not-a-peer': 'Check the URL: what answers there does not replicate a drive on a WebSocket. A relay is named in relays.',
   'no-drive': 'Open the drive in that process, or name the drive that it has. It is tried again by itself.',
   'bad-stream': 'Give handle() a Hyperswarm connection, or what drive.replicate() returns.',
   // The WebAssembly
@@ -45,6 +48,19 @@ const REMEDIES = {
   'no-page': 'On a server nothing needs to be done: the same code connects in the browser. Elsewhere pass the bytes: install({ wasm: bytes }).',
   'crashed': 'Reload the page. This is a bug in beaker-peersockets: please report it.',
 } as const;
+
+/** The same where it reads otherwise in a process, which has no page. */
+const REMEDIES_OF_PROCESSES: Partial<Record<KnownErrorCode, string>> = {
+  'bad-options': 'Pass a plain object, such as { relays }, or nothing. A keyPair is an object whose secretKey is a Uint8Array of 64 bytes.',
+  'bad-drive': 'Give connect() a Hyperdrive that can be opened. By name, a drive is hyper:// and 64 hex digits or 52 z-base-32 letters.',
+  'bad-relay-url': 'Name at most 3 relays, each by a ws:// or wss:// URL, in the option relays.',
+  'bad-peer-url': 'Name at most 8 drive peers, each by a ws:// or wss:// URL, in the option peers.',
+  'no-relay': 'Start a peersockets-relay, or name one that can be reached in the option relays; wss:// needs TLS in front of it. One that is named is tried again by itself.',
+  'no-websocket': 'Let the proxy in front of the relay pass on the Upgrade. It is tried again by itself.',
+  'not-a-relay': 'Check the URL: something answers there, but it is no peersockets-relay, whose path is /relay if nobody changed it.',
+  'wasm-load-failed': "Name the package's WebAssembly in the option wasm, by its path, its file: or http: URL, or its bytes; for connect() it is dist/peersockets-host.wasm, beside the module, which a bundler has to copy too.",
+  'crashed': 'Restart the process. This is a bug in beaker-peersockets: please report it.',
+};
 
 /** The codes of this version of the package. */
 export type KnownErrorCode = keyof typeof REMEDIES;
@@ -98,7 +114,8 @@ export class PeerSocketsError extends Error {
  * @internal
  */
 export function remedyFor(code: ErrorCode): string {
-  return isKnown(code) ? REMEDIES[code] : 'Update beaker-peersockets as a whole: its WebAssembly is of another version than the rest.';
+  if (isKnown(code)) return (isServer() && REMEDIES_OF_PROCESSES[code]) || REMEDIES[code];
+  return 'Update beaker-peersockets as a whole: its WebAssembly is of another version than the rest.';
 }
 
 /**

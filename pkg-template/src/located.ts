@@ -44,7 +44,7 @@ export function install(options?: InstallOptions | null): PeerSockets {
  *
  * @param options - where the WebAssembly is, where the default doesn't fit
  * @returns a promise that resolves when it is loaded, and rejects with a `PeerSocketsError` whose `code` is `wasm-load-failed`,
- * `wasm-blocked-by-csp`, `bad-options`, or `no-page` on a server
+ * `wasm-blocked-by-csp`, `bad-options`, `unknown-option`, or `no-page` on a server
  */
 export function ready(options?: ReadyOptions | null): Promise<void> {
   return loadAhead(options, wasmUrl);

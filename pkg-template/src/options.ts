@@ -1,6 +1,6 @@
+import { attempt } from './attempt.js';
 import { chooseDrive } from './drive.js';
 import { PeerSocketsError } from './errors.js';
-import type { Problem } from './errors.js';
 import { loadWasm } from './load.js';
 import type { LocateWasm } from './load.js';
 import { misnamedOptions } from './option-names.js';
@@ -20,10 +20,8 @@ import { thrownText } from './text.js';
 export async function prepare(
   options: PeerSocketsOptions | null | undefined,
   locateWasm: LocateWasm | undefined,
-  report: (problem: Problem) => void,
 ): Promise<GlueOptions> {
   const given = readOptions(options);
-  misnamedOptions(options).forEach(report);
   await loadWasm(given.wasm, locateWasm);
   if (given.drive === undefined || given.relays === undefined) await pageIsParsed();
   return fillIn(given, currentPage());
@@ -31,14 +29,18 @@ export async function prepare(
 
 /**
  * The options as they are now: each is read once, since a page may pass anything. Throws a {@link PeerSocketsError} where that
- * can't be done.
+ * can't be done, and where one has a wrong name or a drive was meant and is none: whoever names a drive must not meet everybody of
+ * the page's origin.
  *
  * @internal
  */
 export function readOptions(options: PeerSocketsOptions | null | undefined): PeerSocketsOptions {
   return orRefuse(() => {
     requireObject(options);
+    const [misnamed] = misnamedOptions(options);
+    if (misnamed) throw new PeerSocketsError(misnamed);
     const { drive, relays, peers, wasm } = options ?? {};
+    if (drive === undefined && options && 'drive' in options) throw new PeerSocketsError({ code: 'bad-drive', reason: 'the drive was given as undefined' });
     return { drive, relays: copyList(relays), peers: copyList(peers), wasm };
   });
 }
@@ -81,7 +83,7 @@ export function copyList<List>(list: List): List {
 }
 
 /**
- * What an action gives. What it throws becomes a {@link PeerSocketsError}, `bad-options`.
+ * What an action gives. What it throws becomes a {@link PeerSocketsError}, `bad-options`, if it is none.
  *
  * @internal
  */
@@ -89,6 +91,8 @@ export function orRefuse<Value>(read: () => Value): Value {
   try {
     return read();
   } catch (cause) {
+    // What was thrown may itself throw when it is looked at.
+    if (attempt(() => cause instanceof PeerSocketsError)) throw cause;
     throw new PeerSocketsError({ code: 'bad-options', reason: `the options could not be read: ${thrownText(cause)}`, cause });
   }
 }

@@ -22,7 +22,8 @@ export interface PeerSocketsOptions {
    * The drive whose visitors meet: `hyper://` and 64 hex digits or 52 z-base-32 letters; path, version and query are ignored.
    *
    * Default: the page's `<meta name="hyperdrive" content="hyper://...">`, else its address if that is a `hyper:` one, else a drive
-   * derived from the page's origin. The derived drive is public: anyone can compute it and take part.
+   * derived from the page's origin. The derived drive is public: anyone can compute it and take part. So whoever names a drive does not get
+   * it by mistake: `undefined`, `null` or an empty string given here is `bad-drive`, and nobody is met.
    */
   drive?: string;
   /**
@@ -80,7 +81,7 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
   constructor(
     options?: PeerSocketsOptions | null,
     locateWasm?: LocateWasm,
-    makeEngine = (host: Host) => new Engine((report) => prepare(options, locateWasm, report), host),
+    makeEngine = (host: Host) => new Engine(() => prepare(options, locateWasm), host),
   ) {
     super();
     // In Beaker the methods could be taken off the object.
@@ -120,7 +121,7 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
 
   /**
    * Resolves when the WebAssembly is loaded and has all calls made before; there may be no relay and no peer yet. Rejects with a
-   * {@link PeerSocketsError}, `code` `bad-options`, `wasm-load-failed`, `wasm-blocked-by-csp`, `no-wasm` or `crashed`; where a server
+   * {@link PeerSocketsError}, `code` `bad-options`, `unknown-option`, `bad-drive` (given as `undefined`), `wasm-load-failed`, `wasm-blocked-by-csp`, `no-wasm` or `crashed`; where a server
    * renders the page with `no-page`, of which no event tells.
    */
   get ready(): Promise<void> {

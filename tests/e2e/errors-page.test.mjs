@@ -8,7 +8,7 @@ import { startRelay } from './support/relay.mjs';
 import { startWebServer } from './support/web-server.mjs';
 
 const WASM = '/pkg/dist/peersockets.wasm';
-const NAME_A_DRIVE = 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">; to connect() give a Hyperdrive that can be opened.';
+const NAME_A_DRIVE = 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">.';
 const CHECK_THE_FILE = "The page must be able to fetch the package's dist/peersockets.wasm (CORS, connect-src): copy it there, or elsewhere and write install({ wasm: '/peersockets.wasm' }). With Vite before 8 write optimizeDeps: { exclude: ['beaker-peersockets'] } in vite.config.js.";
 const WAIT = 'Wait before sending more; the event carries the message and its peerId, to send it again.';
 /** What Chromium itself says of what it did not load. */

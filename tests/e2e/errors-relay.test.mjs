@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer as createProxy, request as forward } from 'node:http';
 import { createServer } from 'node:net';
 import { after, test } from 'node:test';
 import { WebSocketServer } from 'ws';
@@ -15,8 +16,8 @@ import { startWebServer } from './support/web-server.mjs';
 /** What Chromium itself says of sockets and requests that fail; no page can silence that. */
 const CHROMIUM = [/^WebSocket connection to '/, /^Failed to load resource: /, /^Access to fetch at .* has been blocked by CORS policy/];
 
-const START_A_RELAY = 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">. One that is named is tried again by itself.';
-const CHECK_THE_URL = 'Check the URL: something answers there, but it is no peersockets-relay, whose path is /relay if nobody changed it.';
+const START_A_RELAY = 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">; wss:// needs TLS in front of it, and a dev server has to pass /relay on, with ws: true. One that is named is tried again by itself.';
+const CHECK_THE_URL = 'Check the URL: something answers there, but it is no peersockets-relay, whose path is /relay if nobody changed it. A dev server has to pass /relay on, with ws: true.';
 const NAME_A_URL = 'Name at most 3 relays, each by a ws:// or wss:// URL, in install({ relays }) or <meta name="peersockets-relay">.';
 
 const browser = await startBrowser();
@@ -104,11 +105,36 @@ for (const shorten of [({ url }) => url, ({ url }) => url.replace('http', 'ws'),
   });
 }
 
-test('unknown-option: a misspelt one is named, with those there are', async (t) => {
-  const person = await visit(t, { relay: 'ws://relay.example/', relays: [relay.relayUrl] });
-  const text = 'there is no option "relay". The options are drive, relays, peers and wasm, and force for install(); those of connect() are relays, keyPair and wasm.';
+test('unknown-option: a misspelt drive is named, and no room is joined, not even that of the origin', async (t) => {
+  const person = await visit(t, { Drive: newDrive(), relays: [relay.relayUrl] });
+  const text = 'there is no option "Drive", only drive, relays, peers, wasm, force. Correct the name; a page with a wrong one connects to nobody.';
   assert.deepEqual(await nextError(person), about({ code: 'unknown-option', text }));
-  await person.evaluate(() => states.until('ready'));
+  assert.deepEqual(await person.evaluate(() => [sockets.state, sockets.stats().relays]), ['failed', []]);
+});
+
+test('no-websocket: a proxy passes the request on to the relay, but not the upgrade', async (t) => {
+  const proxy = createProxy((request, answer) => {
+    const { host, connection, upgrade, ...headers } = request.headers;
+    request.pipe(forward(relay.url + request.url, { headers, method: request.method }, (answered) => {
+      answer.writeHead(answered.statusCode, answered.headers);
+      answered.pipe(answer);
+    }));
+  });
+  // Node without a listener of `upgrade` takes it for any other request, and nginx passes on neither header.
+  proxy.listen(0, '127.0.0.1');
+  await once(proxy, 'listening');
+  t.after(() => proxy.close().closeAllConnections());
+  const url = `ws://127.0.0.1:${proxy.address().port}/relay`;
+  const person = await visit(t, { relays: [url] });
+  const { code, text } = await nextError(person);
+  assert.equal(code, 'no-websocket');
+  assert.ok(text.startsWith(`a relay answers at ${url}, but no WebSocket to it opens. Let the proxy or dev server in front of the relay pass on the Upgrade`), text);
+});
+
+test('not-a-peer: a relay that is named as a drive peer', async (t) => {
+  const person = await visit(t, { drive: newDrive(), peers: [relay.relayUrl] });
+  const text = `${relay.relayUrl} is a relay, not a drive peer. Check the URL: what answers there does not replicate a drive on a WebSocket. A relay is named in relays.`;
+  assert.deepEqual(await nextError(person), about({ code: 'not-a-peer', url: relay.relayUrl, text }));
 });
 
 test('bad-relay-url: a fourth relay', async (t) => {

@@ -5,15 +5,16 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { PeerSockets, install } from '../../pkg/dist/index.js';
 import { misnamedOptions } from '../../pkg/dist/option-names.js';
-import { remedyFor } from '../../pkg/dist/errors.js';
+import { readOptions } from '../../pkg/dist/options.js';
 
 const wasm = await readFile(new URL('../../pkg/dist/peersockets.wasm', import.meta.url));
 const reasonsFor = (options) => misnamedOptions(options).map(({ reason }) => reason);
 
-test('each_option_that_does_not_exist_is_named_if_they_are_few_and_short', () => {
+test('options_that_do_not_exist_are_named_if_they_are_few_and_short_with_those_that_do', () => {
   const misspelt = { relay: 1, Relays: 1, ['x'.repeat(10_000)]: 1 };
-  assert.deepEqual(reasonsFor(misspelt), ['relay', 'Relays', 'x'.repeat(40)].map((name) => `there is no option "${name}"`));
-  assert.equal(reasonsFor(Object.fromEntries(Array.from({ length: 100 }, (_, number) => [`option${number}`, 1]))).length, 8);
+  assert.deepEqual(reasonsFor(misspelt), [`there is no option "relay", "Relays", "${'x'.repeat(40)}", only drive, relays, peers, wasm, force`]);
+  const [reason] = reasonsFor(Object.fromEntries(Array.from({ length: 100 }, (_, number) => [`option${number}`, 1])));
+  assert.equal(reason.match(/option\d/g).length, 8);
 });
 
 test('what_is_right_or_can_not_be_read_is_no_misnamed_option', () => {
@@ -22,26 +23,45 @@ test('what_is_right_or_can_not_be_read_is_no_misnamed_option', () => {
   for (const options of [undefined, null, {}, { drive: 1, relays: 2, peers: 3, wasm: 4, force: 5 }, revoked.proxy]) assert.deepEqual(reasonsFor(options), []);
 });
 
-test('the_remedy_lists_every_option_there_is', () => {
-  for (const name of ['drive', 'relays', 'peers', 'wasm', 'force']) {
-    assert.deepEqual(reasonsFor({ [name]: 1 }), []);
-    assert.match(remedyFor('unknown-option'), new RegExp(`\\b${name}\\b`));
-  }
-});
+for (const [what, options, code, reason] of [
+  ['misspelt', { Drive: 'ab'.repeat(32) }, 'unknown-option', /^there is no option "Drive", only drive, /],
+  ['misspelt beside the right one', { drive: 'ab'.repeat(32), relay: 'ws://a/relay' }, 'unknown-option', /^there is no option "relay", only /],
+  ['undefined', { drive: undefined }, 'bad-drive', /^the drive was given as undefined$/],
+]) {
+  test(`an_option_that_is_wrong_lets_nobody_in_where_anyone_can_be: ${what}`, async (context) => {
+    context.mock.method(console, 'warn', () => {});
+    for (const make of [(given) => new PeerSockets(given), install]) {
+      const sockets = make({ wasm, relays: ['ws://127.0.0.1:9/relay'], ...options });
+      const errors = [];
+      sockets.addEventListener('error', ({ error }) => errors.push(error));
+      const topic = sockets.join('chat');
+      topic.addEventListener('error', ({ code, message }) => errors.push({ code, message }));
+      topic.send(1, 'private');
+      await assert.rejects(sockets.ready, { code });
+      await new Promise((resolve) => setImmediate(resolve));
+      assert.equal(sockets.state, 'failed');
+      assert.deepEqual(errors.map((error) => error.code), [code, code], 'one, and the message that comes back');
+      assert.match(errors.find((error) => error.reason).reason, reason);
+      assert.deepEqual(sockets.stats().relays, []);
+      delete globalThis.beaker;
+    }
+  });
+}
 
-test('a_misspelt_option_is_an_error_event_and_the_others_are_used', async () => {
-  const sockets = new PeerSockets({ wasm, drive: 'ab'.repeat(32), relay: 'ws://a/relay', relays: [], hint: 1 });
-  const errors = [];
-  sockets.addEventListener('error', ({ code, reason }) => errors.push([code, reason]));
-  await sockets.ready;
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual(errors, [
-    ['unknown-option', 'there is no option "relay"'],
-    ['unknown-option', 'there is no option "hint"'],
-    ['no-relay', 'no relay and no drive peer is named'],
-  ]);
-  assert.notEqual(sockets.stats().driveDiscoveryKey, '');
-  sockets.close();
+for (const [what, drive] of [['null', null], ['an empty text', '']]) {
+  test(`a_drive_that_is_given_and_is_none_joins_no_room: ${what}`, async () => {
+    const sockets = new PeerSockets({ wasm, relays: ['ws://127.0.0.1:9/relay'], drive });
+    const codes = [];
+    sockets.addEventListener('error', ({ code }) => codes.push(code));
+    await sockets.ready;
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.deepEqual([codes, sockets.state, sockets.stats().relays], [['bad-drive'], 'offline', []]);
+    sockets.close();
+  });
+}
+
+test('without_the_option_the_drive_is_the_pages', () => {
+  assert.deepEqual(readOptions({ wasm }), { drive: undefined, relays: undefined, peers: undefined, wasm });
 });
 
 test('options_that_are_no_object_are_refused_and_not_taken_for_none', async (context) => {

@@ -148,6 +148,8 @@ pub enum SocketFailure {
     Unreachable,
     /// Something answers there, but not what was looked for.
     Stranger,
+    /// A relay answers plain HTTP there, but no WebSocket opens: a proxy between drops the upgrade, or a drive peer was looked for.
+    OnlyHttpOfRelay,
     /// A secure page may not open it.
     MixedContent,
     /// The page's Content-Security-Policy forbids it.

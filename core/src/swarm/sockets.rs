@@ -35,14 +35,24 @@ impl Swarm {
             return;
         };
         let url = &self.endpoint(place).url;
+        let noun = place.noun();
         let problem = match failure {
-            SocketFailure::Unreachable => (place.unreachable(), format!("no {} answers at {url}", place.noun())),
-            SocketFailure::Stranger => (place.stranger(), format!("what answers at {url} is not a {}", place.noun())),
+            SocketFailure::Unreachable => {
+                let how = if url.starts_with("wss:") { " with TLS" } else { "" };
+                (place.unreachable(), format!("no {noun} answers{how} at {url}"))
+            }
+            SocketFailure::Stranger => (place.stranger(), format!("what answers at {url} is not a {noun}")),
+            SocketFailure::OnlyHttpOfRelay => match place {
+                Place::Relay(_) => {
+                    (Code::NoWebSocket, format!("a relay answers at {url}, but no WebSocket to it opens"))
+                }
+                Place::DrivePeer(_) => (Code::NotAPeer, format!("{url} is a relay, not a drive peer")),
+            },
             SocketFailure::MixedContent => (Code::MixedContent, format!("a secure page may not open {url}")),
             SocketFailure::BlockedByPolicy => {
                 (Code::SocketBlockedByCsp, format!("the page's Content-Security-Policy forbids {url}"))
             }
-            SocketFailure::BadUrl => (place.bad_url(), format!("{url} is no URL of a {}", place.noun())),
+            SocketFailure::BadUrl => (place.bad_url(), format!("{url} is no URL of a {noun}")),
         };
         if matches!(failure, SocketFailure::MixedContent | SocketFailure::BlockedByPolicy | SocketFailure::BadUrl) {
             self.endpoint_mut(place).is_hopeless = true;
