@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -36,10 +36,14 @@ const covered = {
     'sh under Try it': [runFromAClone],
     'sh under Your own page': [installFromNpm, copyBesideTheBundle, buildAndServe],
     'js under Your own page': [(t, code) => runInPage(t, code + GREETING)],
-    'js under Native peers': [runNativePeer, runPlainPeer],
+    'sh under From a clone': [installFromAClone],
+    'sh under Native peers': [namesTestedVersions],
+    'js under Native peers': [runNativePeer, runPlainPeer, runPageOfPlainPeer],
     'text under The way of one message': [isNoCode],
     'sh under The relay': [startFromNpm],
     'js under The relay': [configureVite],
+    'nginx under In production': [passesTheUpgradeOn],
+    'text under In production': [passesTheRelayOn],
   },
   // As it is in the package, where the version and the hash are filled in.
   'pkg/README.md': {
@@ -50,6 +54,8 @@ const covered = {
     'html under Without tools': [runFromUnpkg, runFromUnpkg],
     'jsx under React': [showInReact],
     'js under The WebAssembly by hand': [buildSlim],
+    'sh under Native peers': [namesTestedVersions],
+    'js under Native peers': [runNativePeer, runPlainPeer],
   },
 };
 
@@ -113,6 +119,45 @@ async function startFromNpm(t, code) {
   const env = { ...process.env, npm_config_registry: registry.url, npm_config_cache: join(scratch, 'cache'), npm_config_yes: 'true' };
   const answer = await fetch(`${await listening(t, command, scratch, env)}/health`);
   assert.equal((await answer.json()).status, 'ok');
+}
+
+/** In a clone beside somebody's project, and with a registry that has none of it; the port may be taken, so the relay gets another one. */
+async function installFromAClone(t, code) {
+  const scratch = await mkdtemp(join(tmpdir(), 'beside-'));
+  t.after(() => rm(scratch, { recursive: true, force: true }));
+  const clone = join(scratch, 'beaker-peersockets');
+  const project = join(scratch, 'my-project');
+  for (const directory of [clone, project]) await mkdir(directory);
+  for (const entry of ['package.json', 'node_modules', 'scripts', 'target', 'pkg', 'pkg-relay']) await symlink(join(root, entry), join(clone, entry));
+  await writeFile(join(project, 'package.json'), '{ "private": true }');
+  const registry = await startRegistry([], scratch);
+  t.after(() => registry.close());
+  const command = code.replace(/^(npx \S+) +#.*$/m, '$1 --port 0');
+  assert.notEqual(command, code);
+  const env = { ...process.env, npm_config_registry: registry.url, npm_config_cache: join(scratch, 'cache'), npm_config_yes: 'false' };
+  const answer = await fetch(`${await listening(t, command, clone, env)}/health`);
+  assert.equal((await answer.json()).status, 'ok');
+  const installed = JSON.parse(await readFile(join(project, 'node_modules/beaker-peersockets/package.json'), 'utf8'));
+  assert.equal(installed.name, 'beaker-peersockets');
+}
+
+/** Those that the tests have: installing them takes a registry. */
+async function namesTestedVersions(t, code) {
+  const { devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const tested = ['hyperdrive', 'corestore', 'ws'].map((name) => `${name}@${devDependencies[name]}`);
+  assert.equal(code.trim(), ['npm install beaker-peersockets', ...tested].join(' '));
+}
+
+/** What a WebSocket's handshake needs of nginx, which is not here to be run. */
+function passesTheUpgradeOn(t, code) {
+  for (const directive of ['proxy_http_version 1.1', 'proxy_set_header Upgrade $http_upgrade', 'proxy_set_header Connection upgrade', 'proxy_set_header X-Forwarded-For']) {
+    assert.ok(code.includes(directive), directive);
+  }
+  passesTheRelayOn(t, code);
+}
+
+function passesTheRelayOn(t, code) {
+  assert.match(code, /\/relay\b[^]*127\.0\.0\.1:8787/);
 }
 
 async function installFromNpm(t, code) {
@@ -220,16 +265,32 @@ async function runNativePeer(t, code) {
   await hearEcho(t, relay, { drive, relays: [relay.relayUrl] });
 }
 
-/** The same without a relay, and strangers do not end it; its port may be taken, so it gets another one, and says which. */
+/** The same without a relay, and strangers do not end it. */
 async function runPlainPeer(t, code) {
   const relay = await startRelay({ www: join(root, 'tests/e2e/pages') });
+  const { drive, url } = await startPlainPeer(t, code);
+  await sendNonsense(url);
+  await hearEcho(t, relay, { drive, peers: [url] });
+}
+
+/** The block before it echoes what this page says. */
+async function runPageOfPlainPeer(t, code) {
+  const peer = (await codeBlocks(join(root, 'README.md'))).find((block) => block.code.includes('new WebSocketServer'));
+  const { drive, url } = await startPlainPeer(t, peer.code);
+  const program = code.replace('hyper://…', drive).replace('ws://127.0.0.1:8080', url);
+  const project = await newProject({ 'src/main.js': program + GREETING, 'index.html': pageWith('/src/main.js') }, ['vite']);
+  await project.run('vite', 'build', '--logLevel', 'warn');
+  const person = await openPerson(t, browser, (await startRelay({ www: project.path('dist') })).url);
+  await person.line('peer 1 says hello');
+}
+
+/** Its port may be taken, so it gets another one, and says which. */
+async function startPlainPeer(t, code) {
   const server = code.replace('new WebSocketServer({ port: 8080,', 'const server = new WebSocketServer({ port: 0,').replace(
     "}).on('connection'", "})\nserver.on('connection'",
   ).replace('console.log(`', 'console.log(`${server.address().port} ');
   const [port, drive] = (await startProgram(t, server)).split(' ');
-  const url = `ws://127.0.0.1:${port}/`;
-  await sendNonsense(url);
-  await hearEcho(t, relay, { drive, peers: [url] });
+  return { drive, url: `ws://127.0.0.1:${port}/` };
 }
 
 /** What no WebSocket sends, a message longer than any page's, and messages that are no secret stream: each on a connection of its own. */

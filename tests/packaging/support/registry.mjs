@@ -15,8 +15,9 @@ const run = promisify(execFile);
  * @param {string} scratch where the tarballs go
  */
 export async function startRegistry(directories, scratch) {
-  const { stdout } = await run('npm', ['pack', ...directories, '--json', '--pack-destination', scratch], { cwd: scratch });
-  const packed = JSON.parse(stdout);
+  const pack = () => run('npm', ['pack', ...directories, '--json', '--pack-destination', scratch], { cwd: scratch });
+  // Without a directory npm would pack the one it is in.
+  const packed = directories.length === 0 ? [] : JSON.parse((await pack()).stdout);
   const manifests = await Promise.all(directories.map(async (directory) => JSON.parse(await readFile(join(directory, 'package.json'), 'utf8'))));
   /** By the path at which npm asks: what is known of a package, or its tarball. */
   const answers = new Map();
