@@ -2,7 +2,7 @@
 #![warn(missing_docs)]
 //! Every protocol of beaker-peersockets, without I/O: no socket, no clock, no source of randomness.
 //!
-//! `PROTOCOL.md` beside this crate's manifest describes each byte. The modules, bottom up:
+//! `PROTOCOL.md` beside this crate's manifest describes each byte. The modules, from the lowest group to the highest:
 
 pub mod code;
 pub mod error;

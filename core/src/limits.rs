@@ -14,12 +14,13 @@ pub const SLOTS: usize = 128;
 pub const TOPICS: usize = SLOTS;
 /// Devices of one drive that are peers at once. Each costs a secret stream (about 1 KiB) and its queues.
 pub const DEVICES: usize = 256;
-/// Departed devices whose peer id is remembered, oldest forgotten first. 48 bytes each.
+/// Departed devices whose peer id is remembered, oldest forgotten first. About 100 bytes each.
 pub const DEPARTED_DEVICES: usize = 4_096;
 /// Handles of topics and watchers that a page holds at once: a page that leaks them is told, not slowed down.
 pub const HANDLES: usize = 4_096;
 
-/// Largest sealed frame that we write, with its length field: several topics share a link, so none may hold it for long.
+/// Largest sealed frame that we write, with its length field: several topics share a link, so none may hold it for long. A message sent
+/// as an extension is one frame whatever its length, up to [`MESSAGE`]: whoever takes extensions knows no parts.
 pub const SEALED_FRAME: usize = 16_384;
 /// Largest frame taken from a remote that has not proved the drive key: four times what a device of ours writes. It is also what a
 /// link's buffer may hold, so 256 strangers cost 16 MiB.

@@ -7,7 +7,7 @@
  * - `offline`: every relay and drive peer is out of reach, or the browser says that it is offline and no relay has answered since; each is
  *   tried again, at once when the browser comes back online. Peers stay until they have been silent for 10 s
  * - `closed`: by `close()`, for good
- * - `failed`: the options could not be read, or the WebAssembly could not be loaded or crashed; an `error` event says why
+ * - `failed`: the options could not be read or one of them does not exist, or the WebAssembly could not be loaded or crashed; an `error` event says why
  */
 export type State = 'loading' | 'connecting' | 'ready' | 'offline' | 'closed' | 'failed';
 
@@ -17,7 +17,7 @@ export interface Stats {
   state: State;
   /** The drive's discovery key, 64 hex digits. Public, unlike the drive key. */
   driveDiscoveryKey: string;
-  /** This device's public key, 64 hex digits: new for each page session, shown to peers only. */
+  /** This device's public key, 64 hex digits, shown to peers only: new for each page session, or that of a process's `keyPair`. */
   deviceKey: string;
   /** The relays in use, at most 3. */
   relays: RelayStats[];

@@ -1,4 +1,4 @@
-//! Every limit of the relay: an option each, with its default and its reason.
+//! Every limit of the relay, with its reason: an option with a default, where operators differ, or else a constant.
 //!
 //! The longest WebSocket message is part of the protocol and no option: [`peersockets_core::limits::RELAY_MESSAGE`].
 

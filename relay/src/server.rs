@@ -51,7 +51,9 @@ pub struct Server {
 #[non_exhaustive]
 pub enum StartError {
     /// Another program has the port.
-    #[error("cannot listen on {0}: another program listens there. Stop it, or take any free port with --port 0")]
+    #[error(
+        "cannot listen on {0}: another program listens there. Stop it, or take any free port with --port 0 (npm start -- --port 0)"
+    )]
     PortInUse(SocketAddr),
     /// The system does not let us listen.
     #[error("cannot listen on {address}: {error}. Give another address with --listen ADDRESS:PORT")]

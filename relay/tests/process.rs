@@ -31,7 +31,7 @@ async fn a_port_in_use_is_named_with_the_remedy() {
         stderr,
         format!(
             "peersockets-relay: cannot listen on {address}: another program listens there. \
-             Stop it, or take any free port with --port 0\n"
+             Stop it, or take any free port with --port 0 (npm start -- --port 0)\n"
         )
     );
 }
