@@ -66,10 +66,12 @@ export class Chat {
   }
 
   #showReach() {
-    const { isHopeless, reason } = this.#reach;
+    const { isHopeless, obstacle, reason } = this.#reach;
     const field = byId('message');
     for (const control of [field, byId('say')]) control.disabled = isHopeless;
-    field.placeholder = isHopeless ? `Closed: ${reason}` : 'Message';
+    // Offline it can be written in: what was not sent stays there, to be sent later.
+    const isOut = isHopeless || obstacle === 'offline';
+    field.placeholder = isOut ? `${isHopeless ? 'Closed' : 'Nothing is sent now'}: ${reason}` : 'Message';
     this.#complain('');
     this.#showWhetherAlone();
   }

@@ -7,6 +7,8 @@ import { flagOf } from './names.js';
 /** Messages that are listed. */
 const FRAMES = 500;
 const EVERYONE = 'everyone';
+/** What joins and sends. */
+const CONTROLS = ['input', 'select', 'button'].map((kind) => `:is(#join-form, #send-form) ${kind}`).join();
 
 /** Shows what passes on the topics that were joined, and sends whatever one types. */
 export class Inspector {
@@ -27,11 +29,18 @@ export class Inspector {
     wire.addEventListener('frame', ({ detail: frame }) => this.#add(frame));
     wire.addEventListener('topics', this.#refresh);
     wire.addEventListener('refused', ({ detail: { name, error } }) => this.#refuse(name, error));
-    reach.addEventListener('change', () => complain('payload', ''));
+    reach.addEventListener('change', () => this.#showReach());
     peers.addEventListener('change', this.#refresh);
     this.#followForms();
     this.#followButtons();
+    this.#showReach();
     this.#refresh();
+  }
+
+  /** Where nothing can ever be sent, nothing can be asked for either. */
+  #showReach() {
+    complain('payload', '');
+    for (const control of document.querySelectorAll(CONTROLS)) control.disabled = this.#reach.isHopeless;
   }
 
   #add(frame) {

@@ -21,7 +21,8 @@ const { install } = await import('./pkg/dist/index.js').catch((error) => {
   status.failToLoad();
   throw error;
 });
-start(install({ drive: drive.text }));
+// A drive that is given must be one; without any it is the public one.
+start(install(drive.text === undefined ? {} : { drive: drive.text }));
 
 function start(sockets) {
   status.follow(sockets);

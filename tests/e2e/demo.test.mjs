@@ -247,6 +247,8 @@ test('a link that names no drive is called so, is not passed on, and nothing can
   for (const hidden of ['#link', '#copy-link', '#example']) assert.equal(await page.locator(hidden).isVisible(), false, hidden);
   assert.equal(await page.locator('#message').isDisabled(), true);
   assert.equal(await page.locator('#say').isDisabled(), true);
+  const controls = page.locator(':is(#join-form, #send-form) :is(input, select, button)');
+  assert.deepEqual(await controls.evaluateAll((all) => all.map((control) => control.disabled)), Array(7).fill(true));
   assert.equal(await page.locator('#message').getAttribute('placeholder'), 'Closed: this link names no drive');
   await page.getByRole('link', { name: 'Back to the public drive' }).click();
   await page.locator('#state', { hasText: 'Connected' }).waitFor();
@@ -259,6 +261,7 @@ test('a relay that is down is reported with what to do, and forgotten when it is
   for (const { page } of [ana, ben]) {
     await page.locator('#state', { hasText: 'Offline' }).waitFor();
     await page.locator('.note', { hasText: 'npm start' }).waitFor();
+    assert.equal(await page.locator('#message').getAttribute('placeholder'), 'Nothing is sent now: this page is offline');
   }
   await say(ana, 'into the void');
   assert.equal(await ana.page.locator('#message-problem').innerText(), 'Not sent: this page is offline.');
@@ -307,6 +310,7 @@ test('nothing scrolls sideways on a phone, whatever strangers send', async (t) =
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth), 390);
     const wide = await page.locator('body *').evaluateAll((all) => all.filter((one) => !one.closest('#halyard, #example, .unseen') && one.getBoundingClientRect().right > 390.5).map((one) => one.outerHTML.slice(0, 80)));
     assert.deepEqual(wide, []);
+    assert.ok(await page.locator('#example').evaluate((code) => code.scrollWidth <= code.clientWidth), 'the lines of code are broken where they are too long');
   }
 });
 
