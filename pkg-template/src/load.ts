@@ -10,7 +10,7 @@ import initialise from './wasm/glue.js';
  */
 export type WasmSource = URL | string | Request | Response | ArrayBuffer | ArrayBufferView<ArrayBuffer>
   // `WebAssembly.Module`, for which programs for Node have no name where they are compiled without the DOM's types.
-  | (typeof globalThis extends { WebAssembly: { Module: { prototype: infer Module } } } ? Module : never);
+  | (typeof globalThis extends Record<'WebAssembly', Record<'Module', Record<'prototype', infer Module>>> ? Module : never);
 
 /**
  * How an entry of the package finds the WebAssembly where the page does not say where it is.
