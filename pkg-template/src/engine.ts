@@ -54,11 +54,8 @@ export interface Receiver {
   abandon(): void;
 }
 
-/**
- * Loads the WebAssembly and gives what Rust is made of, or rejects with a `PeerSocketsError`. What is wrong but hinders nothing it
- * reports.
- */
-export type Prepare = (report: (problem: Problem) => void) => Promise<GlueOptions>;
+/** Loads the WebAssembly and gives what Rust is made of, or rejects with a `PeerSocketsError`. */
+export type Prepare = () => Promise<GlueOptions>;
 
 /** Told of a message that can't be sent, and why. */
 type GiveBack = (message: Message, problem: Problem) => void;
@@ -185,7 +182,7 @@ export class Engine {
 
   async #open(prepare: Prepare): Promise<void> {
     try {
-      const options = await prepare((problem) => this.report(problem, () => undefined));
+      const options = await prepare();
       if (!this.#isClosed) this.#start(options);
     } catch (cause) {
       throw isRendering(cause) ? cause : this.#fail(cause);

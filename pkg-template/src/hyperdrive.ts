@@ -58,7 +58,8 @@ export interface ConnectOptions {
   relays?: string | string[];
   /**
    * By what peers know this process. With `swarm.keyPair` of a Hyperswarm it is one peer, be it met at a relay or by Hyperswarm; with
-   * a key pair that is kept, it has the same peer id after a restart. Two processes with one key pair do not meet. Default: a new one.
+   * a key pair that is kept, it has the same peer id after a restart, and is known again wherever that key is used. Two processes with one
+   * key pair do not meet. Default: a new one.
    */
   keyPair?: KeyPair;
   /** Where the WebAssembly comes from; by default `peersockets-host.wasm` beside this module. Loaded once for all. */
@@ -91,7 +92,7 @@ export class DriveSockets extends PeerSockets {
     const streams = new Streams();
     let engine!: Engine;
     super(null, undefined, (host) => {
-      engine = new Engine((report) => prepareNative({ drive, options }, streams, report), host, streams);
+      engine = new Engine(() => prepareNative({ drive, options }, streams), host, streams);
       return engine;
     });
     this.#engine = engine;

@@ -1,9 +1,12 @@
 // How long a process with a drive lives, and what it is told of mistakes.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import crypto from 'hypercore-crypto';
 import * as entry from '../../pkg/dist/hyperdrive.js';
 import { startRelay } from '../e2e/support/relay.mjs';
@@ -13,6 +16,7 @@ import { patiently, until } from './support/patience.mjs';
 
 const relay = await startRelay();
 const nobody = 'ws://127.0.0.1:9/relay';
+const root = fileURLToPath(new URL('../../', import.meta.url));
 
 // The first test, because a WebAssembly once loaded stays loaded.
 test('a wasm that is not there is an error with its address, and messages come back', async (t) => {

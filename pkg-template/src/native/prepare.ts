@@ -1,7 +1,6 @@
 import { Buffer } from 'node:buffer';
 import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 import { PeerSocketsError } from '../errors.js';
-import type { Problem } from '../errors.js';
 import type { ConnectOptions } from '../hyperdrive.js';
 import { misnamedOptions } from '../option-names.js';
 import { copyList, orRefuse, requireObject } from '../options.js';
@@ -32,13 +31,14 @@ export interface Given {
 }
 
 /** Loads the WebAssembly and waits for the drive; the options are read at once. Rejects with a {@link PeerSocketsError}. */
-export async function prepareNative({ drive: given, options }: Given, streams: Streams, report: (problem: Problem) => void): Promise<GlueOptions> {
+export async function prepareNative({ drive: given, options }: Given, streams: Streams): Promise<GlueOptions> {
   const { relays, keyPair, wasm } = orRefuse(() => {
     requireObject(options);
+    const [misnamed] = misnamedOptions(options, OPTIONS);
+    if (misnamed) throw new PeerSocketsError(misnamed);
     const { relays, keyPair, wasm } = options ?? {};
     return { relays: chooseRelays(copyList(relays), NOWHERE, true), keyPair: chooseKeyPair(keyPair), wasm };
   });
-  misnamedOptions(options, OPTIONS).forEach(report);
   const drive = readDrive(given);
   const opening = openCore(drive);
   try {
