@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import { startRecorder } from '../e2e/support/recorder.mjs';
 import { startRelay } from '../e2e/support/relay.mjs';
-import { openDrive, openStore } from './support/drive-peer.mjs';
+import { openCopy, openDrive, openStore } from './support/drive-peer.mjs';
 import { run, startNative } from './support/native.mjs';
 import { patiently, until } from './support/patience.mjs';
 
@@ -67,4 +67,29 @@ test('finding out why a relay did not answer holds no process that has closed', 
   `);
   assert.ok(Number(lived) < AT_ONCE, `${lived} ms`);
   await patiently('end of the questions', Promise.all(asked));
+});
+
+test('the last words go out while the mux still pairs channels that the other end opened', async (t) => {
+  const relay = await startRelay();
+  const drive = await openDrive(await openStore(t), 0);
+  const copy = await openCopy(t, drive.key);
+  const added = [drive, copy].map(({ core }) => once(core, 'peer-add'));
+  const [near, far] = [drive, copy].map((drive) => startNative(t, drive, { relays: relay.relayUrl }));
+  const [[ours], [theirs]] = await patiently('replication', Promise.all(added));
+  const { peerId } = await near.joins.next();
+  // As a corestore that looks up many cores, but for ever.
+  const asked = new Promise((resolve) => ours.stream.userData.pair({ protocol: 'cores' }, () => {
+    resolve();
+    return new Promise(() => {});
+  }));
+  const mux = theirs.stream.userData;
+  mux.cork();
+  for (const id of ['one', 'other']) mux.createChannel({ protocol: 'cores', id: Buffer.from(id) }).open();
+  mux.uncork();
+  await patiently('batch', asked);
+  assert.equal(ours.stream.userData.corked, 1);
+  near.chat.send(peerId, 'good night');
+  await patiently('end', near.sockets.close());
+  assert.equal(await far.nextText(), 'good night');
+  await far.leaves.next();
 });

@@ -62,7 +62,9 @@ export class Connection implements Watcher {
 
   /** Resolves when what was sent on the channel has gone. */
   async flush(): Promise<void> {
-    if (this.#channel) await this.stream.flush();
+    if (!this.#channel) return;
+    this.#release();
+    await this.stream.flush();
   }
 
   /** Is no link any more: the channel is closed, the stream goes on. */
@@ -71,6 +73,7 @@ export class Connection implements Watcher {
     this.link = 0;
     this.#channel = undefined;
     channel?.close();
+    this.#release();
     this.#settle();
   }
 
@@ -106,6 +109,16 @@ export class Connection implements Watcher {
     return new Promise((resolve) => {
       this.#settle = resolve;
     });
+  }
+
+  /**
+   * Writes what the mux holds back: one that was sent a batch is corked until every channel in it is paired, which may take longer than
+   * we are there.
+   */
+  #release(): void {
+    const { corked } = this.#mux;
+    for (let count = 0; count < corked; count += 1) this.#mux.uncork();
+    for (let count = 0; count < corked; count += 1) this.#mux.cork();
   }
 
   /** Leaves nothing of ours on the stream. */

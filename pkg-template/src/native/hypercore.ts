@@ -75,6 +75,10 @@ export interface SecretStream extends Stream {
 export interface Mux {
   /** Whether the stream takes more. */
   readonly drained: boolean;
+  /** How often it is corked: while it is, what is sent waits for one batch. */
+  readonly corked: number;
+  cork(): void;
+  uncork(): void;
   pair(channel: ChannelName, asked: () => unknown): void;
   unpair(channel: ChannelName): void;
   /** `null` where the stream is over or that channel is open. */
