@@ -311,11 +311,19 @@ impl Conversation {
             return Err(LinkError::Silent);
         }
         self.pinged_at = Some(now);
-        match self.state {
-            State::Peersockets => self.say(PING),
-            _ => self.urgent.push_back(Said::Keepalive),
-        }
+        self.ask();
         Ok(())
+    }
+
+    /// Asks a remote that has proved the drive key for a sign of life. Returns whether it answers such a question.
+    pub fn ask(&mut self) -> bool {
+        let answers = self.state == State::Peersockets;
+        if answers {
+            self.say(PING);
+        } else {
+            self.urgent.push_back(Said::Keepalive);
+        }
+        answers
     }
 
     /// How long a remote may leave a sign of life unanswered. A drive peer answers none, and only has a rhythm of its own.

@@ -97,3 +97,6 @@ pub const RETRY_MAX: Duration = Duration::from_secs(30);
 pub const WELCOME_TIME: Duration = Duration::from_secs(10);
 /// Time that a relay has to give a sign of life after it was asked for one, and once more the same.
 pub const ANSWER_TIME: Duration = Duration::from_millis(1_500);
+/// Time that a drive peer which cannot be asked has to say anything when the network is back, and once more the same: JavaScript's
+/// keepalives come every 5 s.
+pub const KEEPALIVE_TIME: Duration = Duration::from_millis(3_250);

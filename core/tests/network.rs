@@ -290,3 +290,90 @@ fn with_a_network_anything_is_a_sign_of_life() {
     }
     assert_eq!(hermit.swarm.state(), State::Ready);
 }
+
+/// A page and a drive peer, a plain one or one with a device of ours, that have met and have nothing to tell of it any more.
+fn with_drive_peer(is_plain: bool) -> (World, HandleId) {
+    let mut world = World::new(0);
+    let peer = world.add_drive_peer();
+    let page = world.add_with(&[], &[peer]);
+    if !is_plain {
+        world.drive_peers[peer].host = Some(world.add_host(&[]));
+    }
+    world.devices[page].swarm.watch();
+    let topic = world.devices[page].swarm.join("chat");
+    assert_eq!(story(&mut world, page), ["connecting", "ready", "join 1"]);
+    (world, topic)
+}
+
+#[test]
+fn a_page_whose_drive_peer_is_all_it_has_is_offline_without_a_network_and_back_at_once() {
+    for is_plain in [true, false] {
+        let (mut world, _) = with_drive_peer(is_plain);
+        world.go_offline(0);
+        assert_eq!(story(&mut world, 0), ["offline"]);
+        world.go_online(0);
+        assert_eq!(story(&mut world, 0), ["ready"]);
+    }
+}
+
+#[test]
+fn a_drive_peer_that_says_nothing_when_the_network_is_back_is_reached_anew() {
+    for (is_plain, time) in [(true, 6.5), (false, 3.0)] {
+        let (mut world, _) = with_drive_peer(is_plain);
+        world.go_offline(0);
+        world.kill_sockets(0);
+        world.advance(seconds(1.0));
+        world.go_online(0);
+        world.advance(seconds(time - 0.1));
+        assert_eq!(story(&mut world, 0), ["offline", "ready"]);
+        world.advance(seconds(0.2));
+        assert_eq!(story(&mut world, 0), ["leave 1", "offline", "ready", "join 1"]);
+        assert_eq!(world.drive_peers[0].attempts.len(), 2);
+    }
+}
+
+#[test]
+fn a_drive_peer_that_gives_a_sign_of_life_when_the_network_is_back_is_not_left() {
+    for is_plain in [true, false] {
+        let (mut world, topic) = with_drive_peer(is_plain);
+        world.go_offline(0);
+        world.devices[0].swarm.send(topic, FIRST, b"from the gap".to_vec());
+        world.advance(seconds(1.0));
+        world.go_online(0);
+        world.advance(seconds(5.0));
+        if is_plain {
+            // Its keepalive.
+            world.say(0, 0, &[]);
+        }
+        world.advance(seconds(15.0));
+        assert_eq!(story(&mut world, 0), ["offline", "ready"]);
+        assert_eq!(world.drive_peers[0].attempts.len(), 1, "the socket was kept");
+    }
+}
+
+#[test]
+fn a_network_that_was_never_gone_or_goes_again_ends_no_drive_peer() {
+    let (mut world, _) = with_drive_peer(true);
+    world.go_online(0);
+    world.advance(seconds(60.0));
+    world.go_offline(0);
+    world.go_online(0);
+    world.advance(seconds(3.0));
+    world.go_offline(0);
+    world.advance(seconds(10.0));
+    assert_eq!(story(&mut world, 0), ["offline", "ready", "offline"]);
+    assert_eq!(world.drive_peers[0].attempts.len(), 1, "the socket was kept");
+}
+
+#[test]
+fn a_timer_that_runs_late_takes_no_drive_peer_for_dead() {
+    let (mut world, _) = with_drive_peer(true);
+    world.go_offline(0);
+    world.go_online(0);
+    world.now = world.now + seconds(60.0);
+    let now = world.now;
+    world.devices[0].swarm.handle_timeout(now);
+    world.say(0, 0, &[]);
+    world.advance(seconds(10.0));
+    assert_eq!(story(&mut world, 0), ["offline", "ready"]);
+}

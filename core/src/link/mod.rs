@@ -151,6 +151,11 @@ impl Link {
         self.conversation.handle_timeout(now)
     }
 
+    /// Asks a remote that has proved the drive key for a sign of life. Returns whether it answers such a question.
+    pub fn ask(&mut self) -> bool {
+        self.conversation.ask()
+    }
+
     /// Whether the host runs its secret stream and mux.
     pub fn is_hosted(&self) -> bool {
         matches!(self.wire, Wire::Hosted(_))

@@ -1,6 +1,7 @@
 //! Drive peers that are reached by a WebSocket of their own (PROTOCOL.md §12).
 
 use super::endpoint::{Endpoint, Phase};
+use super::network::Patience;
 use super::{Carrier, LinkId, Place, Swarm};
 use crate::code::Code;
 use crate::error::LinkError;
@@ -14,6 +15,8 @@ pub struct DrivePeer {
     pub endpoint: Endpoint,
     /// The link on its socket.
     pub link: Option<LinkId>,
+    /// How long it may say nothing, since the network is back: its socket may be dead.
+    pub patience: Option<Patience>,
 }
 
 impl Swarm {

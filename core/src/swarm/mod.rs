@@ -37,6 +37,7 @@ use drive_peers::DrivePeer;
 use early::{EarlyMessage, EarlyMessages};
 use endpoint::Endpoint;
 use handles::Handles;
+use network::Patience;
 use relay::Relay;
 
 pub use devices::Traffic;
@@ -410,7 +411,7 @@ impl Swarm {
         if self.drive_peers.iter().all(|peer| peer.endpoint.url != url)
             && let Some(endpoint) = self.add_endpoint(now, place, url, limits::DRIVE_PEERS)
         {
-            self.drive_peers.push(DrivePeer { endpoint, link: None });
+            self.drive_peers.push(DrivePeer { endpoint, link: None, patience: None });
         }
     }
 
@@ -473,8 +474,9 @@ impl Swarm {
     fn next_timeout(&self) -> Option<Time> {
         let endpoints = self.endpoints().filter_map(Endpoint::next_timeout);
         let redials = self.relays.iter().filter_map(Relay::next_timeout);
+        let silences = self.drive_peers.iter().filter_map(|peer| peer.patience.as_ref().map(Patience::next_timeout));
         let links = self.links.values().map(|attached| attached.link.next_timeout());
-        endpoints.chain(redials).chain(links).min()
+        endpoints.chain(redials).chain(silences).chain(links).min()
     }
 
     fn entropy(&mut self) -> Entropy {

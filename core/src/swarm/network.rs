@@ -4,7 +4,7 @@ use super::endpoint::Phase;
 use super::{Carrier, Place, Swarm};
 use crate::limits;
 use crate::rendezvous::{Circuit, FromRelay, Line, Member, ToRelay};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 
 /// The member that no room has: a relay answers a dial to it at once.
 const NOBODY: Member = 0;
@@ -22,9 +22,15 @@ pub struct SignsOfLife {
 #[derive(Debug)]
 struct Question {
     circuit: Circuit,
-    /// When the answer is overdue; never while there is no network.
-    due: Option<Time>,
-    /// Whether it was overdue once.
+    /// How long it may take; for ever while there is no network.
+    patience: Option<Patience>,
+}
+
+/// How long a sign of life may take. It has the time twice: the first time, the timer may be what is late.
+#[derive(Debug)]
+pub struct Patience {
+    time: Duration,
+    due: Time,
     is_overdue: bool,
 }
 
@@ -38,13 +44,18 @@ impl Swarm {
             self.relays[index].signs.doubt(is_joined);
             self.ask(now, index);
         }
+        for peer in &mut self.drive_peers {
+            peer.patience = None;
+        }
         self.update_state();
     }
 
     /// The network is back. As [`retry`](Swarm::retry); beyond that, a socket that still opens, or that was doubted and has no proved
-    /// link to lose, is replaced at once.
+    /// link to lose, is replaced at once, and one to a drive peer that says nothing is replaced soon.
     pub fn handle_online(&mut self, now: Time) {
-        self.is_network_gone = false;
+        if std::mem::take(&mut self.is_network_gone) {
+            self.listen_to_drive_peers(now);
+        }
         for place in self.places() {
             let is_dispensable = match self.endpoint(place).phase {
                 Phase::Opening(..) | Phase::Joining(..) => true,
@@ -78,12 +89,30 @@ impl Swarm {
         }
     }
 
-    /// Replaces the sockets of relays that did not answer.
-    pub(super) fn replace_mute_relays(&mut self, now: Time) {
-        for index in 0..self.relays.len() {
-            if self.relays[index].signs.are_missing(now) {
-                self.reconnect(now, Place::Relay(index));
+    /// Replaces the sockets on which no sign of life came.
+    pub(super) fn replace_mute_sockets(&mut self, now: Time) {
+        for place in self.places() {
+            let patience = match place {
+                Place::Relay(index) => self.relays[index].signs.patience(),
+                Place::DrivePeer(index) => self.drive_peers[index].patience.as_mut(),
+            };
+            if patience.is_some_and(|patience| patience.is_over(now)) {
+                self.reconnect(now, place);
             }
+        }
+    }
+
+    /// Awaits a sign of life from every drive peer that is here, and asks for one whom it can.
+    fn listen_to_drive_peers(&mut self, now: Time) {
+        for index in 0..self.drive_peers.len() {
+            let peer = &mut self.drive_peers[index];
+            let Some(id) = peer.link.filter(|_| peer.endpoint.joined_socket().is_some()) else {
+                continue;
+            };
+            let answers = self.links.get_mut(&id).is_some_and(|attached| attached.link.ask());
+            let time = if answers { limits::ANSWER_TIME } else { limits::KEEPALIVE_TIME };
+            peer.patience = Some(Patience::new(now, time));
+            self.queue_link(id);
         }
     }
 
@@ -95,7 +124,7 @@ impl Swarm {
     fn is_doubted(&self, place: Place) -> bool {
         match place {
             Place::Relay(index) => self.relays[index].signs.is_doubted,
-            // It cannot be asked.
+            // Not all can be asked: when the network is back, it counts as here until its silence says otherwise.
             Place::DrivePeer(_) => self.is_network_gone,
         }
     }
@@ -105,8 +134,8 @@ impl Swarm {
         let Some(socket) = self.relays[index].endpoint.joined_socket() else {
             return;
         };
-        let due = (!self.is_network_gone).then(|| now + limits::ANSWER_TIME);
-        if let Some(line) = self.relays[index].signs.ask(due) {
+        let patience = (!self.is_network_gone).then(|| Patience::new(now, limits::ANSWER_TIME));
+        if let Some(line) = self.relays[index].signs.ask(patience) {
             self.write(socket, &ToRelay::Dial(line));
         }
     }
@@ -129,14 +158,14 @@ impl SignsOfLife {
         let is_sign = |question: &mut Question| match frame {
             FromRelay::HungUp(Line { member: NOBODY, circuit }, _) => *circuit == question.circuit,
             FromRelay::Refused { .. } => false,
-            _ => question.due.is_some(),
+            _ => question.patience.is_some(),
         };
         self.question.take_if(is_sign).is_some() && std::mem::take(&mut self.is_doubted)
     }
 
     /// When the answer is overdue.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.question.as_ref().and_then(|question| question.due)
+        self.question.as_ref().and_then(|question| question.patience.as_ref()).map(Patience::next_timeout)
     }
 
     /// The network went: that the room is joined, and what was under way, shows nothing any more.
@@ -145,27 +174,39 @@ impl SignsOfLife {
         self.question = None;
     }
 
-    /// The line to dial for a sign of life, which is awaited until `due`. None if one is awaited already.
-    fn ask(&mut self, due: Option<Time>) -> Option<Line> {
+    /// The line to dial for a sign of life. None if one is awaited already.
+    fn ask(&mut self, patience: Option<Patience>) -> Option<Line> {
         if let Some(question) = &mut self.question {
-            question.due = question.due.or(due);
+            question.patience = question.patience.take().or(patience);
             return None;
         }
         self.last_question += 1;
-        self.question = Some(Question { circuit: self.last_question, due, is_overdue: false });
+        self.question = Some(Question { circuit: self.last_question, patience });
         Some(Line { member: NOBODY, circuit: self.last_question })
     }
 
-    /// Whether the sign of life that was asked for did not come. It has [`limits::ANSWER_TIME`] twice: the first time, the timer may be
-    /// what is late.
-    fn are_missing(&mut self, now: Time) -> bool {
-        let Some(Question { due: Some(due), is_overdue, .. }) = &mut self.question else {
-            return false;
-        };
-        if now < *due {
+    /// For how long a sign of life is awaited.
+    fn patience(&mut self) -> Option<&mut Patience> {
+        self.question.as_mut().and_then(|question| question.patience.as_mut())
+    }
+}
+
+impl Patience {
+    fn new(now: Time, time: Duration) -> Self {
+        Self { time, due: now + time, is_overdue: false }
+    }
+
+    /// When the sign of life is overdue.
+    pub fn next_timeout(&self) -> Time {
+        self.due
+    }
+
+    /// Whether it was overdue twice.
+    fn is_over(&mut self, now: Time) -> bool {
+        if now < self.due {
             return false;
         }
-        *due = now + limits::ANSWER_TIME;
-        std::mem::replace(is_overdue, true)
+        self.due = now + self.time;
+        std::mem::replace(&mut self.is_overdue, true)
     }
 }

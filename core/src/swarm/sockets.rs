@@ -94,6 +94,7 @@ impl Swarm {
         match self.place_of(socket) {
             Some(Place::Relay(index)) => self.handle_relay_message(now, index, socket, message),
             Some(Place::DrivePeer(index)) => {
+                self.drive_peers[index].patience = None;
                 if let Some(link) = self.drive_peers[index].link {
                     self.handle_link_bytes(now, link, message);
                 }
@@ -129,7 +130,7 @@ impl Swarm {
     }
 
     pub(super) fn handle_socket_timeouts(&mut self, now: Time) {
-        self.replace_mute_relays(now);
+        self.replace_mute_sockets(now);
         for place in self.places() {
             match self.endpoint(place).phase {
                 Phase::Waiting(at) if at <= now => self.open_socket(now, place),
@@ -208,7 +209,10 @@ impl Swarm {
     pub(super) fn take_links(&mut self, place: Place) -> Vec<LinkId> {
         match place {
             Place::Relay(index) => self.relays[index].take_links(),
-            Place::DrivePeer(index) => self.drive_peers[index].link.take().into_iter().collect(),
+            Place::DrivePeer(index) => {
+                self.drive_peers[index].patience = None;
+                self.drive_peers[index].link.take().into_iter().collect()
+            }
         }
     }
 
