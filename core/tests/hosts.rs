@@ -15,7 +15,7 @@ use peersockets_core::limits;
 use peersockets_core::link::{Beginning, HostAction, Link};
 use peersockets_core::secure::Role;
 use peersockets_core::stats::Path;
-use peersockets_core::swarm::{Event, HandleId, LinkId, PeerId, State};
+use peersockets_core::swarm::{Event, HandleId, LinkId, Output, PeerId, State};
 use world::{World, drive, seconds};
 
 const FIRST: PeerId = PeerId(1);
@@ -571,4 +571,41 @@ fn what_a_host_says_of_a_link_that_is_not_its_own_is_ignored() {
     assert!(world.events(0).is_empty());
     world.devices[0].swarm.send(topics[0], FIRST, b"hello".to_vec());
     assert_eq!(world.messages(1, topics[1]).len(), 1);
+}
+
+#[test]
+fn whatever_comes_on_a_stream_of_the_host_shows_that_its_remote_is_alive() {
+    for hears in [true, false] {
+        let mut world = World::new(0);
+        let host = world.add_host(&[]);
+        let swarm = &mut world.devices[host].swarm;
+        let watch = swarm.watch();
+        let link = swarm.handle_stream(at(0.0));
+        let session = Session { remote: [9; 32], role: Role::Initiator, handshake_hash: HASH };
+        swarm.handle_stream_opened(at(0.0), link, session);
+        let proof = open_handshake(&drive(1), Role::Responder, &HASH);
+        swarm.handle_stream_heard(at(0.0), link, Heard::Opened(&proof));
+        // It is asked at 3 s. What comes at 9 s is no answer: that waits behind replication.
+        swarm.handle_timeout(at(3.5));
+        if hears {
+            swarm.handle_stream_alive(at(9.0), link);
+        }
+        swarm.handle_timeout(at(11.0));
+        let seen = if hears { vec![1] } else { vec![1, -1] };
+        let presence = |event| match event {
+            Event::Join { watch: handle, peer } if handle == watch => Some(i64::from(peer.0)),
+            Event::Leave { watch: handle, peer } if handle == watch => Some(-i64::from(peer.0)),
+            _ => None,
+        };
+        let swarm = &mut world.devices[host].swarm;
+        let mut told = Vec::new();
+        loop {
+            match swarm.poll_output() {
+                Output::Event(event) => told.extend(presence(event)),
+                Output::Timeout(_) => break,
+                _ => {}
+            }
+        }
+        assert_eq!(told, seen);
+    }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use peersockets_core::code::Code;
 use peersockets_core::limits;
-use peersockets_core::rendezvous::{FromRelay, ToRelay};
+use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, ToRelay};
 use peersockets_core::swarm::{Config, Event, HandleId, Output, PeerId, SocketFailure, Swarm};
 use peersockets_core::time::Time;
 use world::{World, drive, seconds};
@@ -237,5 +237,56 @@ fn a_message_beyond_the_budget_of_all_peers_is_reported_with_its_topic_and_the_o
     assert!(arrived >= 7 && !lost.is_empty(), "{arrived} arrived, {lost:?} were lost");
     for (code, topic, has_peer) in lost {
         assert!(code == Code::MessageLost && matches!(topic, Some("one" | "two")) && has_peer);
+    }
+}
+
+#[test]
+fn a_joined_relay_that_closes_the_connection_is_no_problem_of_the_application_s() {
+    let (mut world, _, _) = met_on_both(2);
+    for relay in 0..2 {
+        world.stop_relay(relay);
+        world.relays[relay].is_up = true;
+    }
+    world.advance(seconds(5.0));
+    for device in 0..2 {
+        assert!(world.devices[device].swarm.stats().relays.iter().all(|relay| relay.phase == "joined"));
+        assert!(world.reports(device).is_empty());
+    }
+}
+
+#[test]
+fn whoever_dials_a_device_that_has_a_circuit_to_a_whole_room_is_told_that_it_is_busy() {
+    let now = Time::default();
+    let urls = ["ws://relay/relay".to_string()];
+    let mut swarm = Swarm::new(now, [7; 32], drive(1), Config { relays: &urls, ..Config::default() });
+    let socket = loop {
+        if let Output::Open { socket, .. } = swarm.poll_output() {
+            break socket;
+        }
+    };
+    swarm.handle_socket_opened(now, socket);
+    let hear = |swarm: &mut Swarm, frame: FromRelay<'_>| {
+        let mut message = Vec::new();
+        frame.encode(&mut message);
+        swarm.handle_socket_message(now, socket, &message);
+    };
+    let room = limits::ROOM as u64;
+    hear(&mut swarm, FromRelay::Welcome { member: room + 1, present: (1..=room).collect() });
+    assert_eq!(swarm.stats().relays[0].circuits, limits::ROOM);
+    for (member, is_busy) in [(room + 2, true), (1, false)] {
+        let line = Line { member, circuit: 9 };
+        hear(&mut swarm, FromRelay::Dialed(line));
+        let mut written = Vec::new();
+        loop {
+            match swarm.poll_output() {
+                Output::Write { message, .. } => written.push(message),
+                Output::Timeout(_) => break,
+                _ => {}
+            }
+        }
+        let mut busy = Vec::new();
+        ToRelay::Hangup(line, HangupReason::Busy).encode(&mut busy);
+        assert_eq!(written.contains(&busy), is_busy, "member {member}");
+        assert_eq!(swarm.stats().relays[0].circuits, limits::ROOM);
     }
 }
