@@ -69,6 +69,37 @@ test('finding out why a relay did not answer holds no process that has closed', 
   await patiently('end of the questions', Promise.all(asked));
 });
 
+test('the last words are waited for where a circuit takes none for a moment', async (t) => {
+  const relay = await startRelay();
+  const drive = await openDrive(await openStore(t), 0);
+  const copy = await openCopy(t, drive.key);
+  const added = once(drive.core, 'peer-add');
+  const [near, far] = [drive, copy].map((drive) => startNative(t, drive, { relays: relay.relayUrl }));
+  const [{ stream }] = await patiently('replication', added);
+  const { peerId } = await near.joins.next();
+  const long = 'good night '.repeat(5_000);
+  stream.rawStream.cork();
+  near.chat.send(peerId, long);
+  const closed = near.sockets.close();
+  // Far less than last words may take, and more than a few turns.
+  setTimeout(() => stream.rawStream.uncork(), 100);
+  await patiently('end', closed);
+  assert.equal(await far.nextText(), long);
+  await far.leaves.next();
+});
+
+test('a circuit that is over leaves no stream behind', async (t) => {
+  const relay = await startRelay();
+  const drive = await openDrive(await openStore(t), 0);
+  const added = once(drive.core, 'peer-add');
+  const [near, far] = [drive, await openCopy(t, drive.key)].map((drive) => startNative(t, drive, { relays: relay.relayUrl }));
+  const [{ stream }] = await patiently('replication', added);
+  const ended = once(stream, 'close');
+  await far.sockets.close();
+  await patiently('end of the stream', ended);
+  await near.leaves.next();
+});
+
 test('the last words go out while the mux still pairs channels that the other end opened', async (t) => {
   const relay = await startRelay();
   const drive = await openDrive(await openStore(t), 0);

@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { test } from 'node:test';
 import { joinChat, openCopy, openDrive, openStore, readFile } from './support/drive-peer.mjs';
 import { arrivals, join, joinByTcp, startNative } from './support/native.mjs';
+import { patiently } from './support/patience.mjs';
 
 const digest = (bytes) => [bytes.byteLength, createHash('sha256').update(bytes).digest('base64')];
 const SIZES = [0, 1, 65_536, 1_048_576, 8_388_607];
@@ -131,6 +133,35 @@ test('a plain process that opens the drive later becomes a peer', async (t) => {
   const { messages } = joinChat(theirs);
   near.chat.send((await near.joins.next()).peerId, 'hello');
   assert.equal((await messages.next()).bytes.toString(), 'hello');
+});
+
+test('a plain process that closes the drive and not the stream leaves', async (t) => {
+  const [ours, theirs] = await openBoth(t);
+  const near = startNative(t, ours);
+  const added = once(theirs.core, 'peer-add');
+  const [stream] = join(t, near.sockets.handle(ours.replicate(true)), theirs.replicate(false));
+  const [peer] = await patiently('replication', added);
+  const { peerId } = await near.joins.next();
+  peer.channel.close();
+  assert.equal((await near.leaves.next()).peerId, peerId);
+  assert.equal(stream.noiseStream.destroying, false);
+});
+
+test('garbage in the place of a handshake ends its stream, and nothing else', async (t) => {
+  const [ours, theirs] = await openBoth(t);
+  const near = startNative(t, ours);
+  const frames = [Buffer.of(7), Buffer.alloc(48), randomBytes(64), Buffer.from('GET / HTTP/1.1\r\n\r\n')];
+  for (const isInitiator of [true, false]) {
+    for (const frame of frames) {
+      const stream = near.sockets.handle(ours.replicate(isInitiator));
+      const ended = new Promise((resolve) => stream.noiseStream.once('close', resolve));
+      stream.write(Buffer.concat([Buffer.of(frame.length, 0, 0), frame]));
+      await patiently(`end of a stream that was sent ${frame.length} bytes`, ended);
+    }
+  }
+  join(t, near.sockets.handle(ours.replicate(true)), theirs.replicate(false));
+  await near.joins.next();
+  assert.deepEqual([near.errors.rest, near.leaves.rest], [[], []]);
 });
 
 test('several drives of one corestore share a stream, each with peers and messages of its own', async (t) => {
