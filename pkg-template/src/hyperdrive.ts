@@ -110,7 +110,7 @@ export class DriveSockets extends PeerSockets {
    * Once for each stream; again does nothing. The stream stays the caller's: it is not ended by us, not even by
    * {@link DriveSockets.close}.
    *
-   * It never throws; an `error` event says `bad-stream`: it is none, or `drive.replicate` refuses it. Leave the extensions of topics that
+   * It never throws; an `error` event says `bad-stream`: it is none, `drive.replicate` refuses it, or another one of this drive has it. Leave the extensions of topics that
    * are joined to us: where two register one name on a core, its messages go to one of them.
    *
    * @param stream - a secret stream of npm `@hyperswarm/secret-stream`, or a stream that has one as `noiseStream`
@@ -126,7 +126,7 @@ export class DriveSockets extends PeerSockets {
     const replicate = attempt(() => options?.replicate) ?? true;
     const take = () => this.#take(stream, secret, replicate);
     // Without a mux nobody reads the stream yet: what comes waits there, and none of it is missed.
-    if (this.state === 'loading' && !secret.userData) void this.ready.then(take, take);
+    if (this.state === 'loading' && !secret.userData) this.#takeWhenReady(secret, take);
     else take();
     return stream;
   }
@@ -142,13 +142,24 @@ export class DriveSockets extends PeerSockets {
     return this.#streams.stopped;
   }
 
+  /** An error of a stream is told by its end; whoever has a mux on it listens for that, and until then we do. */
+  #takeWhenReady(secret: SecretStream, take: () => void): void {
+    const ignore = () => {};
+    attempt(() => secret.on('error', ignore));
+    const takeOver = () => {
+      take();
+      attempt(() => secret.off('error', ignore));
+    };
+    void this.ready.then(takeOver, takeOver);
+  }
+
   #take(stream: object, secret: SecretStream, replicate: boolean): void {
     const drive = this.#drive;
     if (!drive || this.state === 'closed' || secret.destroying) return;
     try {
       if (replicate) replicateOnce(drive, stream, secret);
       else drive.core.constructor.createProtocolStream(stream);
-      this.#streams.add(secret);
+      this.#streams.add(secret, (reason, cause) => this.#refuse(`the stream could not be used: ${reason}`, cause));
     } catch (cause) {
       this.#refuse(`the stream could not be used: ${thrownText(cause)}`, cause);
     }

@@ -1,6 +1,6 @@
 import { raw } from './hypercore.js';
 import type { Channel, Mux, SecretStream } from './hypercore.js';
-import { PROTOCOL, holdChannels } from './pairing.js';
+import { PROTOCOL, claimChannel, holdChannels } from './pairing.js';
 import { watch } from './watching.js';
 import type { Watcher } from './watching.js';
 import type { PeerSockets as Rust } from '../wasm/host.js';
@@ -23,6 +23,7 @@ export class Connection implements Watcher {
   #channel: Channel | undefined;
   /** Ends the wait of channels that the remote opens. */
   #settle = () => {};
+  #unclaim: (() => void) | undefined;
   readonly #unhold: () => void;
   readonly #unwatch: () => void;
 
@@ -46,12 +47,19 @@ export class Connection implements Watcher {
     this.tell((rust) => rust.handleStreamEnded(link));
   }
 
-  /** Opens the channel. */
-  open(id: Uint8Array, handshake: Uint8Array): void {
+  /**
+   * Opens the channel.
+   *
+   * @returns `false` if it is not ours to open
+   */
+  open(id: Uint8Array, handshake: Uint8Array): boolean {
+    this.#unclaim ??= claimChannel(this.#mux, id);
+    if (!this.#unclaim) return false;
     this.#opening = { id, handshake };
     this.#mux.pair({ protocol: PROTOCOL, id }, () => this.#answer());
     this.#openChannel();
     this.#settle();
+    return true;
   }
 
   /** Sends a message on the channel. */
@@ -126,6 +134,7 @@ export class Connection implements Watcher {
     this.#unwatch();
     this.#unhold();
     if (this.#opening) this.#mux.unpair({ protocol: PROTOCOL, id: this.#opening.id });
+    this.#unclaim?.();
   }
 
   #openChannel(): void {

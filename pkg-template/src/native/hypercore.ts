@@ -47,8 +47,8 @@ export interface Peer {
 
 /** npm `streamx`, as far as we use it. */
 interface Stream {
-  on(event: 'data' | 'drain' | 'close', listener: () => void): this;
-  off(event: 'data' | 'drain' | 'close', listener: () => void): this;
+  on(event: 'data' | 'drain' | 'close' | 'error', listener: () => void): this;
+  off(event: 'data' | 'drain' | 'close' | 'error', listener: () => void): this;
   readonly destroying: boolean;
   destroy(): void;
 }

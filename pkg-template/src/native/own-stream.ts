@@ -9,6 +9,16 @@ const WORTHWHILE = 10_000;
 /** Links in a row that were not worthwhile, after which the stream becomes none any more: its remote opens channels to break them. */
 const FUTILE_LINKS = 16;
 
+/** What becomes of a stream. */
+export interface Fate {
+  /** It is a link now. */
+  adopt(own: OwnStream): void;
+  /** It is over. */
+  drop(own: OwnStream): void;
+  /** It can't be used; the user is to be told why. */
+  refuse(reason: string, cause?: unknown): void;
+}
+
 /** A secret stream that the user has: a Hyperswarm connection, for instance. It may become a link more than once. */
 export class OwnStream extends Connection {
   /** The drive's own core on this stream, while it is open on both sides. */
@@ -16,14 +26,11 @@ export class OwnStream extends Connection {
   #heardAt = 0;
   #begunAt = 0;
   #futile = 0;
-  readonly #adopt: (stream: OwnStream) => void;
-  readonly #drop: (stream: OwnStream) => void;
+  readonly #fate: Fate;
 
-  /** `adopt` makes it a link; `drop` is for one that is over. */
-  constructor(stream: SecretStream, tell: Tell, adopt: (stream: OwnStream) => void, drop: (stream: OwnStream) => void) {
+  constructor(stream: SecretStream, tell: Tell, fate: Fate) {
     super(stream, tell);
-    this.#adopt = adopt;
-    this.#drop = drop;
+    this.#fate = fate;
   }
 
   /** Whatever comes shows that the remote is alive: an answer of ours may be behind much of replication. */
@@ -35,7 +42,7 @@ export class OwnStream extends Connection {
   }
 
   override onClose(): void {
-    this.#drop(this);
+    this.#fate.drop(this);
     super.onClose();
   }
 
@@ -45,7 +52,7 @@ export class OwnStream extends Connection {
     this.#begunAt = performance.now();
     this.link = this.tell((rust) => rust.handleStream()) ?? 0;
     if (this.link === 0) return;
-    this.#adopt(this);
+    this.#fate.adopt(this);
     const { isInitiator, remotePublicKey, handshakeHash } = this.stream;
     this.tell((rust) => rust.handleStreamOpened(this.link, isInitiator, remotePublicKey, handshakeHash));
     if (this.#peer) this.tell((rust) => rust.handleDriveOpened(this.link));
@@ -55,6 +62,13 @@ export class OwnStream extends Connection {
     const wasWorthwhile = performance.now() - this.#begunAt >= WORTHWHILE;
     if (this.link !== 0) this.#futile = wasWorthwhile ? 0 : this.#futile + 1;
     super.leave();
+  }
+
+  /** It can't be used: nothing of ours stays on it. */
+  refuse(reason: string, cause?: unknown): void {
+    this.#fate.drop(this);
+    this.stop();
+    this.#fate.refuse(reason, cause);
   }
 
   /** The drive's core was opened on both sides: whoever did that may be a peer, if it was none. */

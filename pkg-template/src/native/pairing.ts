@@ -6,6 +6,9 @@ export const PROTOCOL = 'peersockets/1';
 /** What is waited for on each mux, by each of the drives that share it. */
 const holders = new WeakMap<Mux, Set<Holder>>();
 
+/** The channels that we have on each mux, by their ids. */
+const claims = new WeakMap<Mux, Set<string>>();
+
 /** A drive on a mux. */
 interface Holder {
   /** Resolves when its channel is known. */
@@ -30,4 +33,18 @@ export function holdChannels(mux: Mux, known: Promise<void>): () => void {
   return () => {
     if (holding.delete(holder) && holding.size === 0) mux.unpair({ protocol: PROTOCOL });
   };
+}
+
+/**
+ * Takes a drive's channel on a mux. Two of one drive would take each other's messages.
+ *
+ * @returns what gives it back, or `undefined` if somebody of this process has it
+ */
+export function claimChannel(mux: Mux, id: Uint8Array): (() => void) | undefined {
+  const claimed = claims.get(mux) ?? new Set();
+  claims.set(mux, claimed);
+  const name = id.join();
+  if (claimed.has(name)) return undefined;
+  claimed.add(name);
+  return () => void claimed.delete(name);
 }

@@ -7,6 +7,7 @@ import type { Connection, Tell } from './connection.js';
 import { Extensions, extensionName } from './extensions.js';
 import type { Hypercore, Hyperdrive, KeyPair, Peer, SecretStream } from './hypercore.js';
 import { OwnStream } from './own-stream.js';
+import type { Fate } from './own-stream.js';
 import { farewell } from './web-socket.js';
 
 /** Milliseconds that last words may take. */
@@ -52,10 +53,14 @@ export class Streams implements StreamHost, Companion {
     this.#extensions = new Extensions(core, (topic, bytes, peer) => this.#handleExtension(topic, bytes, peer));
   }
 
-  /** Takes a stream of the user's that has a mux, once. */
-  add(stream: SecretStream): void {
+  /** Takes a stream of the user's that has a mux, once. `refuse` is told if it can't be used. */
+  add(stream: SecretStream, refuse: Fate['refuse']): void {
     if (this.#isStopped || this.#own.has(stream)) return;
-    const own = new OwnStream(stream, this.#tell, () => this.#links.set(own.link, own), () => this.#own.delete(stream));
+    const own = new OwnStream(stream, this.#tell, {
+      adopt: () => this.#links.set(own.link, own),
+      drop: () => this.#own.delete(stream),
+      refuse,
+    });
     this.#own.set(stream, own);
     if (this.#call) void this.#meet(own);
   }
@@ -82,7 +87,12 @@ export class Streams implements StreamHost, Companion {
   }
 
   open(link: number, id: Uint8Array, handshake: Uint8Array): void {
-    this.#links.get(link)?.open(id, handshake);
+    const connection = this.#links.get(link);
+    if (!connection || connection.open(id, handshake)) return;
+    const reason = 'another DriveSockets of this drive has the stream';
+    if (connection instanceof OwnStream) connection.refuse(reason);
+    // Rust ends the link.
+    throw new Error(reason);
   }
 
   message(link: number, kind: number, payload: Uint8Array): void {
@@ -148,7 +158,17 @@ export class Streams implements StreamHost, Companion {
 
   /** Rust is there: a stream that is open becomes a link. */
   async #meet(own: OwnStream): Promise<void> {
-    if (!(await own.stream.opened)) return;
+    try {
+      if (!(await own.stream.opened)) return;
+    } catch (cause) {
+      own.refuse('its handshake failed', cause);
+      return;
+    }
+    const { remotePublicKey, handshakeHash } = own.stream;
+    if (![remotePublicKey, handshakeHash].every((bytes) => (bytes as unknown) instanceof Uint8Array)) {
+      own.refuse('it is open and has no remotePublicKey or no handshakeHash');
+      return;
+    }
     const peer = [...(this.#identity?.core.peers ?? [])].find(({ stream }) => stream === own.stream);
     if (peer) own.handleDriveOpened(peer);
     else own.begin();
