@@ -15,7 +15,7 @@ use peersockets_core::time::{Duration, Time};
 use wasm_bindgen::prelude::*;
 
 use crate::options::Options;
-use crate::page::{self, Timer};
+use crate::page::{self, Lifeline, Timer};
 use crate::socket::Socket;
 
 /// First pause before a full socket is looked at again; it doubles up to [`LONGEST_LOOK`]. There is no event for it.
@@ -32,6 +32,7 @@ pub struct Bridge {
     events: RefCell<VecDeque<Event>>,
     deliver: Function,
     is_secure: bool,
+    lifeline: Lifeline,
     #[cfg(feature = "host")]
     host: crate::hosting::Host,
     is_scheduled: Cell<bool>,
@@ -51,11 +52,12 @@ impl Bridge {
             events: RefCell::default(),
             deliver,
             is_secure: options.is_secure(),
+            lifeline: options.lifeline(),
             #[cfg(feature = "host")]
             host: options.host(),
             is_scheduled: Cell::new(false),
             next_look: Cell::new(FIRST_LOOK),
-            timer: Timer::new(with(me, Bridge::handle_timeout)),
+            timer: Timer::new(options.lifeline(), with(me, Bridge::handle_timeout)),
             run_scheduled: Closure::new(with(me, Bridge::run)),
         })
     }
@@ -81,6 +83,21 @@ impl Bridge {
     /// Asks the swarm something.
     pub fn read<Answer>(&self, question: impl FnOnce(&Swarm) -> Answer) -> Answer {
         question(&self.swarm.borrow())
+    }
+
+    /// Who holds what is opened outside.
+    pub fn lifeline(&self) -> &Lifeline {
+        &self.lifeline
+    }
+
+    /// Takes a step that something outside brought about.
+    pub fn step(&self, step: impl FnOnce(&Self)) {
+        let mut step = Some(step);
+        self.lifeline.run(&mut || {
+            if let Some(step) = step.take() {
+                step(self);
+            }
+        });
     }
 
     /// Tells the swarm what happened outside, and does what follows.
@@ -180,7 +197,7 @@ impl Bridge {
 
     fn open(&self, id: SocketId, url: &str, subprotocol: Option<&'static str>) {
         let known = self.failures.borrow().get(&url.to_string()).copied();
-        match Socket::open(self.me.clone(), id, url, subprotocol, self.is_secure, known) {
+        match Socket::open(self, id, url, subprotocol, known) {
             Ok(socket) => {
                 self.sockets.borrow_mut().insert(id, Rc::new(socket));
             }
@@ -189,6 +206,11 @@ impl Bridge {
                 self.swarm.borrow_mut().handle_socket_failed(now, id, failure);
             }
         }
+    }
+
+    /// Whether the page may open no `ws:` to other hosts.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// Tells the swarm how full the sockets are.
@@ -239,7 +261,7 @@ fn with(me: &Weak<Bridge>, run: fn(&Bridge)) -> impl FnMut() + 'static {
     let me = me.clone();
     move || {
         if let Some(bridge) = me.upgrade() {
-            run(&bridge);
+            bridge.step(run);
         }
     }
 }

@@ -24,6 +24,10 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub fn peers(this: &Options) -> Vec<String>;
 
+    /// Who holds all that we open outside.
+    #[wasm_bindgen(method, getter)]
+    pub fn lifeline(this: &Options) -> crate::page::Lifeline;
+
     /// Who runs the secret streams of circuits: a process that replicates the drive on them.
     #[cfg(feature = "host")]
     #[wasm_bindgen(method, getter)]

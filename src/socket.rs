@@ -16,7 +16,7 @@ use web_sys::{
 };
 
 use crate::bridge::Bridge;
-use crate::page::{self, Timer};
+use crate::page::{self, Lifeline, Timer};
 
 /// Longest time that finding out about a failure may take.
 const PROBE_TIME: Duration = Duration::from_secs(5);
@@ -40,11 +40,10 @@ impl Socket {
     /// Begins to open a socket. What comes of it goes to the bridge, unless the browser refuses at once. Why it fails is found out
     /// if it is not known from an earlier attempt: each question is one more line in the console.
     pub fn open(
-        bridge: Weak<Bridge>,
+        bridge: &Bridge,
         id: SocketId,
         url: &str,
         subprotocol: Option<&'static str>,
-        is_secure: bool,
         known: Option<SocketFailure>,
     ) -> Result<Self, SocketFailure> {
         let socket = match subprotocol {
@@ -56,10 +55,11 @@ impl Socket {
         if socket.ready_state() == WebSocket::CLOSED {
             return Err(SocketFailure::BlockedByPolicy);
         }
+        bridge.lifeline().keep_socket(&socket);
         socket.set_binary_type(BinaryType::Arraybuffer);
 
         let was_opened = Rc::new(Cell::new(false));
-        let opened = listen(&socket, "open", bridge.clone(), {
+        let opened = listen(&socket, "open", bridge, {
             let was_opened = was_opened.clone();
             let opened_url = url.to_string();
             move |bridge, _| {
@@ -68,7 +68,7 @@ impl Socket {
                 bridge.input(|swarm, now| swarm.handle_socket_opened(now, id));
             }
         });
-        let message = listen(&socket, "message", bridge.clone(), move |bridge, event| {
+        let message = listen(&socket, "message", bridge, move |bridge, event| {
             let data = event.dyn_ref::<MessageEvent>().map(MessageEvent::data).unwrap_or_default();
             match data.dyn_into::<ArrayBuffer>() {
                 Ok(buffer) => {
@@ -78,13 +78,13 @@ impl Socket {
                 Err(_) => bridge.input(|swarm, now| swarm.handle_socket_text(now, id)),
             }
         });
-        let probe = Rc::new(Probe(AbortController::new().map_err(|_| SocketFailure::Unreachable)?));
+        let probe = Rc::new(Probe(bridge.lifeline().new_abort_controller().map_err(|_| SocketFailure::Unreachable)?));
         let probing = Rc::downgrade(&probe);
         let url = url.to_string();
         let closed = listen(&socket, "close", bridge, move |bridge, _| match known {
             _ if was_opened.get() => bridge.input(|swarm, now| swarm.handle_socket_closed(now, id)),
             Some(failure) => bridge.input(|swarm, now| swarm.handle_socket_failed(now, id, failure)),
-            None => spawn_local(report_failure(bridge.downgrade(), probing.clone(), id, url.clone(), is_secure)),
+            None => spawn_local(report_failure(bridge.downgrade(), probing.clone(), id, url.clone())),
         });
         Ok(Self { socket, _listeners: [opened, message, closed], _probe: probe })
     }
@@ -110,12 +110,13 @@ impl Drop for Socket {
 fn listen(
     socket: &WebSocket,
     kind: &'static str,
-    bridge: Weak<Bridge>,
+    bridge: &Bridge,
     mut handle: impl FnMut(&Bridge, &Event) + 'static,
 ) -> EventListener {
+    let bridge = bridge.downgrade();
     EventListener::new(socket, kind, move |event| {
         if let Some(bridge) = bridge.upgrade() {
-            handle(&bridge, event);
+            bridge.step(|bridge| handle(bridge, event));
         }
     })
 }
@@ -141,24 +142,29 @@ impl Drop for Probe {
 }
 
 /// A socket that failed says nothing about the cause: plain HTTP to the same place says more.
-async fn report_failure(bridge: Weak<Bridge>, probe: Weak<Probe>, id: SocketId, url: String, is_secure: bool) {
-    let Some(signal) = probe.upgrade().map(|probe| probe.0.signal()) else {
+async fn report_failure(bridge: Weak<Bridge>, probe: Weak<Probe>, id: SocketId, url: String) {
+    let (Some(signal), Some((is_secure, lifeline))) = (
+        probe.upgrade().map(|probe| probe.0.signal()),
+        bridge.upgrade().map(|bridge| (bridge.is_secure(), bridge.lifeline().clone())),
+    ) else {
         return;
     };
     let failure = if is_secure && url.starts_with("ws:") && !is_loopback(&url) {
         SocketFailure::MixedContent
     } else {
-        let _timer = time_out(probe.clone());
+        let _timer = time_out(lifeline, probe.clone());
         diagnose(&format!("http{}", url.strip_prefix("ws").unwrap_or(&url)), &signal).await
     };
     if let (Some(bridge), Some(_)) = (bridge.upgrade(), probe.upgrade()) {
-        bridge.remember_failure(url, failure);
-        bridge.input(|swarm, now| swarm.handle_socket_failed(now, id, failure));
+        bridge.step(|bridge| {
+            bridge.remember_failure(url, failure);
+            bridge.input(|swarm, now| swarm.handle_socket_failed(now, id, failure));
+        });
     }
 }
 
-fn time_out(probe: Weak<Probe>) -> Timer {
-    let timer = Timer::new(move || {
+fn time_out(lifeline: Lifeline, probe: Weak<Probe>) -> Timer {
+    let timer = Timer::new(lifeline, move || {
         if let Some(probe) = probe.upgrade() {
             probe.0.abort();
         }

@@ -307,7 +307,23 @@ fn options(drive: Option<&str>, relays: &[&str]) -> Object {
     set(&options, "relays", &relays.iter().copied().map(JsValue::from).collect::<Array>());
     set(&options, "peers", &Array::new());
     set(&options, "isSecure", &false.into());
+    set(&options, "lifeline", &lifeline());
     options
+}
+
+/// The TypeScript half's part in what is opened outside, as far as nothing traps.
+fn lifeline() -> Object {
+    let lifeline = Object::new();
+    for (name, parameters, body) in [
+        ("run", "step", "step()"),
+        ("keepSocket", "socket", ""),
+        ("newAbortController", "", "return new AbortController()"),
+        ("setTimeout", "callback, milliseconds", "return setTimeout(callback, milliseconds)"),
+        ("clearTimeout", "timer", "clearTimeout(timer)"),
+    ] {
+        set(&lifeline, name, &Function::new_with_args(parameters, body));
+    }
+    lifeline
 }
 
 fn set(object: &Object, name: &str, value: &JsValue) {

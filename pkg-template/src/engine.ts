@@ -3,10 +3,11 @@ import { Backlog } from './backlog.js';
 import type { Call } from './backlog.js';
 import { PeerSocketsError } from './errors.js';
 import type { Problem } from './errors.js';
+import { Lifeline } from './lifeline.js';
 import type { Message } from './message.js';
 import { Returns } from './returns.js';
 import { Kind } from './seam.js';
-import type { Deliver, GlueError, GlueOptions } from './seam.js';
+import type { Deliver, GlueError, GlueOptions, Held } from './seam.js';
 import type { State } from './stats.js';
 import { thrownText } from './text.js';
 import { PeerSockets as Glue } from './wasm/glue.js';
@@ -71,6 +72,7 @@ export class Engine {
   readonly #companion: Companion | undefined;
   readonly #receivers = new Map<number, Receiver>();
   readonly #returns = new Returns();
+  readonly #lifeline = new Lifeline((cause) => this.#fail(cause));
   #backlog = new Backlog();
   #rust: Glue | undefined;
   #failure: PeerSocketsError | undefined;
@@ -190,7 +192,8 @@ export class Engine {
   }
 
   #start(options: GlueOptions): void {
-    const rust = new Glue(options, this.#deliver);
+    const held: GlueOptions & Held = { ...options, lifeline: this.#lifeline };
+    const rust = new Glue(held, this.#deliver);
     this.#rust = rust;
     this.#companion?.onStart((run) => this.#make({ run }, rust));
     this.#replay();
@@ -210,6 +213,7 @@ export class Engine {
 
   /** Rust never throws, so what is thrown is a trap, after which nothing in it can be trusted. */
   #make(call: Call, rust: Glue): void {
+    if (this.#lifeline.isCut) return;
     try {
       call.run(rust);
     } catch (cause) {
@@ -221,12 +225,14 @@ export class Engine {
   /** Ends it with one error; nothing that was given is lost in silence. What no check foresaw is a crash. */
   #fail(cause: unknown): PeerSocketsError {
     const error = cause instanceof PeerSocketsError ? cause : crashOf(cause);
-    if (this.#isClosed || this.#failure) return error;
+    if (this.#failure) return error;
     const receivers = [...this.#receivers.values()];
-    this.#failure = error;
+    this.#lifeline.cut();
     this.#rust = undefined;
     this.#receivers.clear();
     this.#companion?.onStop();
+    if (this.#isClosed) return error;
+    this.#failure = error;
     queueMicrotask(() => {
       this.#host.onState('failed');
       this.#host.onProblem(problemOf(error));
@@ -249,7 +255,7 @@ export class Engine {
   /** In a microtask: nothing of it is on the stack then, and Rust has had its own that were queued. Never after a crash. */
   #free(rust: { free(): void }): void {
     queueMicrotask(() => {
-      if (this.#failure) return;
+      if (this.#lifeline.isCut) return;
       try {
         rust.free();
       } catch (cause) {

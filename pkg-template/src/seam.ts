@@ -1,5 +1,7 @@
 // What TypeScript and Rust pass each other, beside the classes that wasm-bindgen exports.
 
+import type { Lifeline } from './lifeline.js';
+
 /** What Rust's `PeerSockets` is made of. */
 export interface GlueOptions {
   /** Text that names the drive. Without it Rust derives the drive from `origin`. */
@@ -16,6 +18,11 @@ export interface GlueOptions {
   host?: StreamHost;
   /** With it, the 32 secret bytes that the device key is made of. */
   deviceSeed?: Uint8Array;
+}
+
+/** Beside them, who holds all that Rust opens outside. */
+export interface Held {
+  lifeline: Lifeline;
 }
 
 /** What Rust has done to secret streams, each named by the number of its link. What it throws ends that link. */
