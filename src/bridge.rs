@@ -112,6 +112,16 @@ impl Bridge {
         self.events.borrow_mut().push_back(Event::Error(report));
     }
 
+    /// Whether a message of this length is to be read: asked before its bytes are copied into wasm.
+    pub fn takes(&self, socket: SocketId, length: usize) -> bool {
+        let now = page::now();
+        let takes = self.swarm.borrow_mut().handle_socket_length(now, socket, length);
+        if !takes {
+            self.run();
+        }
+        takes
+    }
+
     /// Keeps why a socket did not open.
     pub fn remember_failure(&self, url: String, failure: SocketFailure) {
         self.failures.borrow_mut().insert(url, failure);

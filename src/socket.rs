@@ -71,6 +71,7 @@ impl Socket {
         let message = listen(&socket, "message", bridge, move |bridge, event| {
             let data = event.dyn_ref::<MessageEvent>().map(MessageEvent::data).unwrap_or_default();
             match data.dyn_into::<ArrayBuffer>() {
+                Ok(buffer) if !bridge.takes(id, buffer.byte_length() as usize) => {}
                 Ok(buffer) => {
                     let bytes = Uint8Array::new(&buffer).to_vec();
                     bridge.input(|swarm, now| swarm.handle_socket_message(now, id, &bytes));

@@ -39,6 +39,9 @@ pub const UINT24: usize = 16_777_215;
 pub const CIRCUIT_CHUNK: usize = 65_536;
 /// Largest WebSocket message between browser and relay: one chunk and its header.
 pub const RELAY_MESSAGE: usize = CIRCUIT_CHUNK + 32;
+/// Largest WebSocket message of a drive peer: the longest frame with its length. What it is cut into means nothing, but it lies in
+/// memory before it can be read.
+pub const DRIVE_PEER_MESSAGE: usize = UINT24 + 3;
 /// Channel ids that one remote may use on a link: a corestore opens all its cores at once. 16 bytes each.
 pub const CHANNELS: usize = 4_096;
 /// Messages in one batch of the mux: an empty one takes a remote 2 bytes and us an event.

@@ -255,6 +255,38 @@ fn a_joined_relay_that_closes_the_connection_is_no_problem_of_the_application_s(
 }
 
 #[test]
+fn a_message_that_is_too_long_ends_its_socket_before_its_bytes_are_looked_at() {
+    let now = Time::default();
+    let urls = ["ws://relay/relay".to_string(), "ws://peer/".to_string()];
+    let config = Config { relays: &urls[..1], drive_peers: &urls[1..], host_seed: None };
+    let mut swarm = Swarm::new(now, [7; 32], drive(1), config);
+    swarm.handle_timeout(now);
+    let mut sockets = Vec::new();
+    while sockets.len() < 2 {
+        if let Output::Open { socket, .. } = swarm.poll_output() {
+            sockets.push(socket);
+        }
+    }
+    let longest = [(65_568, Code::NotARelay), (16_777_218, Code::NotAPeer)];
+    for (socket, (length, code)) in sockets.into_iter().zip(longest) {
+        swarm.handle_socket_opened(now, socket);
+        assert!(swarm.handle_socket_length(now, socket, length));
+        assert!(!swarm.handle_socket_length(now, socket, length + 1));
+        assert!(!swarm.handle_socket_length(now, socket, 1), "it is closed");
+        let (mut closed, mut codes) = (Vec::new(), Vec::new());
+        loop {
+            match swarm.poll_output() {
+                Output::Close { socket } => closed.push(socket),
+                Output::Event(Event::Error(report)) => codes.push(report.code),
+                Output::Timeout(_) => break,
+                _ => {}
+            }
+        }
+        assert_eq!((closed, codes), (vec![socket], vec![code]));
+    }
+}
+
+#[test]
 fn whoever_dials_a_device_that_has_a_circuit_to_a_whole_room_is_told_that_it_is_busy() {
     let now = Time::default();
     let urls = ["ws://relay/relay".to_string()];

@@ -74,6 +74,7 @@ test('not-a-relay: a WebSocket server that knows nothing of relays', async (t) =
 for (const [what, message, complaint] of [
   ['text', 'Welcome!', 'sent a text message'],
   ['bytes of another protocol', Buffer.of(1, 2), 'sent a malformed frame: a frame ends before its last field'],
+  ['a message longer than any may be', Buffer.alloc(65_569), 'sent a message of 65569 bytes'],
   ['a frame before the welcome', Buffer.of(5, 1), 'sent a frame out of turn'],
 ]) {
   test(`not-a-relay: a server that agrees to the subprotocol and sends ${what}`, async (t) => {

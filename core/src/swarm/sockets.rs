@@ -89,6 +89,19 @@ impl Swarm {
         was_full && bytes < limits::SOCKET_HIGH_WATER
     }
 
+    /// A binary message of this length came. To be told before its bytes are copied anywhere: returns whether they are wanted. One that
+    /// is longer than any may be ends the socket.
+    pub fn handle_socket_length(&mut self, now: Time, socket: SocketId, length: usize) -> bool {
+        let Some(place) = self.place_of(socket) else {
+            return false;
+        };
+        let is_short = length <= place.longest_message();
+        if !is_short {
+            self.drop_stranger(now, place, &format!("sent a message of {length} bytes"));
+        }
+        is_short
+    }
+
     /// A binary message came.
     pub fn handle_socket_message(&mut self, now: Time, socket: SocketId, message: &[u8]) {
         match self.place_of(socket) {
@@ -242,6 +255,13 @@ impl Place {
         match self {
             Self::Relay(_) => Some(SUBPROTOCOL),
             Self::DrivePeer(_) => None,
+        }
+    }
+
+    fn longest_message(self) -> usize {
+        match self {
+            Self::Relay(_) => limits::RELAY_MESSAGE,
+            Self::DrivePeer(_) => limits::DRIVE_PEER_MESSAGE,
         }
     }
 
