@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
-use futures::future::join;
+use futures::TryFutureExt;
 use gloo_events::EventListener;
 use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
 use peersockets_core::swarm::{SocketFailure, SocketId};
@@ -11,8 +11,8 @@ use peersockets_core::time::Duration;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
-    AbortController, AbortSignal, BinaryType, Event, MessageEvent, Request, RequestCache, RequestInit, RequestMode,
-    Response, WebSocket,
+    AbortController, AbortSignal, BinaryType, Event, MessageEvent, Request, RequestCache, RequestCredentials,
+    RequestInit, RequestMode, RequestRedirect, Response, WebSocket,
 };
 
 use crate::bridge::Bridge;
@@ -184,21 +184,36 @@ fn is_loopback(url: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "[::1]"
 }
 
-/// A relay lets every origin read its answer and marks it; of anything else one can at least learn that it answers.
+/// A relay lets every origin read its answer and marks it; of anything else one can at least learn that it answers. Nobody is followed
+/// to where he redirects: he may name what only this machine can reach.
 async fn diagnose(url: &str, signal: &AbortSignal) -> SocketFailure {
-    let (readable, any) =
-        join(request(url, RequestMode::Cors, signal), request(url, RequestMode::NoCors, signal)).await;
-    let is_relay = readable.is_ok_and(|answer| answer.headers().has(RELAY_HEADER).unwrap_or(false));
-    match (is_relay, any) {
-        (true, _) => SocketFailure::OnlyHttpOfRelay,
-        (false, Ok(_)) => SocketFailure::Stranger,
-        (false, Err(_)) => SocketFailure::Unreachable,
+    let readable = request(url, RequestMode::Cors, RequestRedirect::Manual, signal);
+    let is_relay = readable.map_ok(|answer| answer.headers().has(RELAY_HEADER).unwrap_or(false));
+    match is_relay.or_else(|_| answers_unread(url, signal)).await {
+        Ok(true) => SocketFailure::OnlyHttpOfRelay,
+        Ok(false) => SocketFailure::Stranger,
+        Err(_) => SocketFailure::Unreachable,
     }
 }
 
-async fn request(url: &str, mode: RequestMode, signal: &AbortSignal) -> Result<Response, JsValue> {
+/// Browsers hide the answer of who does not allow to read it, and follow a redirect where they hide it; a process reads everything.
+async fn answers_unread(url: &str, signal: &AbortSignal) -> Result<bool, JsValue> {
+    if cfg!(feature = "host") {
+        return Err(JsValue::UNDEFINED);
+    }
+    request(url, RequestMode::NoCors, RequestRedirect::Follow, signal).await.map(|_| false)
+}
+
+async fn request(
+    url: &str,
+    mode: RequestMode,
+    redirect: RequestRedirect,
+    signal: &AbortSignal,
+) -> Result<Response, JsValue> {
     let options = RequestInit::new();
     options.set_mode(mode);
+    options.set_redirect(redirect);
+    options.set_credentials(RequestCredentials::Omit);
     options.set_cache(RequestCache::NoStore);
     options.set_signal(Some(signal));
     let request = Request::new_with_str_and_init(url, &options)?;

@@ -126,6 +126,21 @@ test('what answers and is no relay is called so', async (t) => {
   assert.equal((await errors.next()).code, 'not-a-relay');
 });
 
+test('nobody is followed to where he redirects', async (t) => {
+  const asked = [];
+  const inside = createServer((request, response) => {
+    asked.push(request.url);
+    response.end();
+  }).listen(0, '127.0.0.1');
+  const outside = createServer((_, response) => response.writeHead(302, { location: `http://127.0.0.1:${inside.address().port}/private` }).end());
+  outside.listen(0, '127.0.0.1');
+  t.after(() => [inside, outside].forEach((server) => server.close()));
+  await Promise.all([inside, outside].map((server) => once(server, 'listening')));
+  const { errors } = startNative(t, await openDrive(await openStore(t), 0), { relays: `ws://127.0.0.1:${outside.address().port}/relay` });
+  assert.equal((await errors.next()).code, 'not-a-relay');
+  assert.deepEqual(asked, []);
+});
+
 test('a relay may be named by its host alone', async (t) => {
   const { sockets } = startNative(t, await openDrive(await openStore(t), 0), { relays: new URL(relay.url).host });
   await until(sockets, 'ready');
