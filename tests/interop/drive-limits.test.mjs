@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { WebSocketServer } from 'ws';
 import { SecretDrive } from '../e2e/support/needles.mjs';
 import { startRecorder } from '../e2e/support/recorder.mjs';
@@ -132,6 +133,25 @@ test('a remote on a stream of our own that opens its channel only to break it is
   }));
   assert.ok(opened >= 3 && opened <= 20, `${opened} times`);
   assert.equal(stream.destroying, false, 'replication goes on');
+});
+
+test('a remote that answers no question and sends something else is alive', async (t) => {
+  const drive = await openDrive(await openStore(t), 0);
+  const copy = await openCopy(t, drive.key);
+  const near = startNative(t, drive);
+  await near.sockets.ready;
+  const added = once(copy.core, 'peer-add');
+  const [, { noiseStream: stream }] = join(t, near.sockets.handle(drive.replicate(true)), copy.replicate(false));
+  const [peer] = await patiently('replication', added);
+  openChannel(stream.userData, proofOf(stream, drive.key));
+  await near.joins.next();
+  // As long replication does, before which an answer cannot come.
+  const extension = copy.core.registerExtension('replication', { encoding: 'binary' });
+  const replication = setInterval(() => extension.send(randomBytes(10), peer), 500);
+  t.after(() => clearInterval(replication));
+  // It is asked after 3 s, and would be dead 7 s later.
+  await pause(11_000);
+  assert.deepEqual(near.leaves.rest, []);
 });
 
 test('topics that are refused are no extensions', async (t) => {

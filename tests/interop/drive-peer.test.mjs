@@ -9,6 +9,7 @@ import { WebSocketServer } from 'ws';
 import { openPerson, startBrowser } from '../e2e/support/browser.mjs';
 import { listen, nextError } from '../e2e/support/package-page.mjs';
 import { startRelay } from '../e2e/support/relay.mjs';
+import { Arrivals } from './support/arrivals.mjs';
 import { close, driveUrl, joinChat, openCopy, readFile, serve, startDrivePeer } from './support/drive-peer.mjs';
 
 // It only serves the page.
@@ -55,6 +56,25 @@ test('a plain peer that knows one extension and a page exchange messages, and it
   page.expect(/WebSocket connection to/, /net::ERR/);
   await serve(t, (isInitiator) => peer.drive.replicate(isInitiator), { port });
   assert.equal(await nextJoin(page), 2, 'a plain peer has a new key each time');
+});
+
+test('a page whose network changes meets its drive peer again on a new socket', async (t) => {
+  const peer = await startDrivePeer(t);
+  const connected = new Arrivals();
+  const page = await openPage(t, peer.driveUrl, [peer.url]);
+  assert.equal(await nextJoin(page), 1);
+  peer.server.on('connection', (socket) => connected.push(socket));
+  // The socket of the old network carries nothing any more, and nobody is told.
+  for (const socket of peer.server.clients) {
+    socket.pause();
+    socket.send = () => {};
+  }
+  await page.context.setOffline(true);
+  await page.evaluate(() => states.until('offline'));
+  await page.context.setOffline(false);
+  await connected.next();
+  assert.equal(await nextLeave(page), 1);
+  assert.equal(await nextJoin(page), 2);
 });
 
 for (const size of [0, 1, 65_536, 1_048_576, 8_388_607]) {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { on, once } from 'node:events';
-import { mkdir, mkdtemp, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -155,6 +155,16 @@ test('where the program was left out it says what is missing and what to do', as
   assert.deepEqual(await finish('npx', [name], { cwd: directory }), { code: 1, stdout: '', stderr: `${name}: ${expected}\n` });
   const { stdout } = await node(`import { binaryPath } from '${name}'; try { binaryPath() } catch (error) { console.log(error.message) }`, directory);
   assert.equal(stdout, `${expected}\n`);
+});
+
+test('a program that cannot be run is named, with the reason', async () => {
+  const directory = await folder('locked');
+  await install(directory, name);
+  const program = join(directory, 'node_modules', platformName, 'peersockets-relay');
+  await chmod(program, 0o644);
+  const { code, stdout, stderr } = await finish('npx', [name], { cwd: directory });
+  assert.equal(stderr, `${name}: cannot run ${await realpath(program)}: spawn ${await realpath(program)} EACCES\n`);
+  assert.deepEqual([code, stdout], [1, '']);
 });
 
 test('where there is no package it says for which platforms there are and what to do', async () => {
