@@ -242,9 +242,12 @@ test('what is no stream is an error event, and a stream taken twice is taken onc
   assert.equal(near.sockets.handle(stream), stream);
   near.sockets.handle(stream);
   near.sockets.handle(stream.noiseStream, null);
-  joinChat(theirs);
+  const { messages } = joinChat(theirs);
   join(t, stream, theirs.replicate(false));
-  await near.joins.next();
+  const { peerId } = await near.joins.next();
+  near.sockets.handle(stream);
+  near.chat.send(peerId, 'once');
+  await messages.next();
   stream.destroy();
   await near.leaves.next();
   assert.equal(near.sockets.handle(stream), stream, 'one that is over is ignored');
