@@ -150,7 +150,8 @@ test('a plain process that closes the drive and not the stream leaves', async (t
 test('garbage in the place of a handshake ends its stream, and nothing else', async (t) => {
   const [ours, theirs] = await openBoth(t);
   const near = startNative(t, ours);
-  const frames = [Buffer.of(7), Buffer.alloc(48), randomBytes(64), Buffer.from('GET / HTTP/1.1\r\n\r\n')];
+  // None begins with a point of the curve, which would be taken for a key and answered.
+  const frames = [Buffer.of(7), Buffer.alloc(48), Buffer.alloc(64, 0xff), Buffer.from('GET / HTTP/1.1\r\n\r\n')];
   for (const isInitiator of [true, false]) {
     for (const frame of frames) {
       const stream = near.sockets.handle(ours.replicate(isInitiator));
