@@ -3,7 +3,7 @@
 //! Not in what pages download: it is built with the feature `host`.
 
 use js_sys::Uint8Array;
-use peersockets_core::conversation::{Heard, Session};
+use peersockets_core::conversation::{Established, Heard};
 use peersockets_core::link::HostAction;
 use peersockets_core::secure::Role;
 use peersockets_core::swarm::{LinkId, Swarm};
@@ -84,7 +84,7 @@ impl PeerSockets {
         let (Ok(remote), Ok(handshake_hash)) = (remote.try_into(), handshake_hash.try_into()) else {
             return self.handle_stream_ended(link);
         };
-        let session = Session { remote, role, handshake_hash };
+        let session = Established { remote, role, handshake_hash };
         self.bridge.command_at(|swarm, now| swarm.handle_stream_opened(now, LinkId(link), session));
     }
 

@@ -28,6 +28,10 @@ extern "C" {
     #[wasm_bindgen(method, getter)]
     pub fn lifeline(this: &Options) -> crate::page::Lifeline;
 
+    /// Milliseconds that a session outlives the leave of its device, if that is not left to the core.
+    #[wasm_bindgen(method, getter, js_name = sessionTime)]
+    pub fn session_time(this: &Options) -> Option<f64>;
+
     /// Who runs the secret streams of circuits: a process that replicates the drive on them.
     #[cfg(feature = "host")]
     #[wasm_bindgen(method, getter)]

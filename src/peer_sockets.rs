@@ -7,6 +7,7 @@ use peersockets_core::code::Code;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::quote::quoted;
 use peersockets_core::swarm::{Config, HandleId, PeerId, Report, Swarm};
+use peersockets_core::time::Time;
 use wasm_bindgen::prelude::*;
 
 use crate::bridge::Bridge;
@@ -34,9 +35,10 @@ impl PeerSockets {
             // Nobody has this key: it is drawn, so that a bad name leads nowhere rather than somewhere else.
             Err(problem) => (DriveKey::from_bytes(page::random_seed()?), Vec::new(), Vec::new(), Some(problem)),
         };
-        let host_seed = host_seed(options);
-        let swarm =
-            Swarm::new(page::now(), seed, drive, Config { relays: &relays, drive_peers: &drive_peers, host_seed });
+        let session_time =
+            options.session_time().map(|milliseconds| Time::from_millis(milliseconds).since(Time::default()));
+        let config = Config { relays: &relays, drive_peers: &drive_peers, host_seed: host_seed(options), session_time };
+        let swarm = Swarm::new(page::now(), seed, drive, config);
         let bridge = Bridge::new(swarm, deliver, options);
         if let Some(problem) = problem {
             bridge.report(problem);
@@ -74,7 +76,7 @@ impl PeerSockets {
 
     /// Says goodbye and closes the sockets before it returns: the page may be gone after.
     pub fn goodbye(&self) {
-        self.bridge.command(Swarm::goodbye);
+        self.bridge.command_at(Swarm::goodbye);
         self.bridge.drain();
     }
 
@@ -85,7 +87,7 @@ impl PeerSockets {
 
     /// Says goodbye for good.
     pub fn close(&self) {
-        self.bridge.command(Swarm::close);
+        self.bridge.command_at(Swarm::close);
         self.bridge.drain();
     }
 

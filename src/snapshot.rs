@@ -1,6 +1,6 @@
 //! `stats()` as JavaScript sees it.
 
-use peersockets_core::stats::{DrivePeerStats, Path, PeerStats, RelayStats, Stats};
+use peersockets_core::stats::{DrivePeerStats, PeerStats, RelayStats, Route, Stats};
 use serde::Serialize;
 
 /// A picture of everything.
@@ -72,9 +72,10 @@ impl From<PeerStats> for Peer {
         Self {
             peer_id: peer.peer.0,
             public_key: hex(&peer.key),
-            path: match peer.path {
-                Path::Relay => "relay",
-                Path::Direct => "direct",
+            path: match peer.route {
+                Route::None => "none",
+                Route::Relay => "relay",
+                Route::Direct => "direct",
             },
             url: peer.url,
             messages_in: peer.traffic.messages_in as f64,

@@ -38,6 +38,8 @@ pub enum Code {
     QueueFull,
     /// A message that came did not fit what is being received already.
     MessageLost,
+    /// What waited for a peer that left is given up.
+    SessionDropped,
     /// A peer broke the protocol.
     PeerMisbehaved,
     /// Refused by a relay: a frame that is none.
@@ -96,6 +98,7 @@ impl Code {
             Self::MessageTooLarge => "message-too-large",
             Self::QueueFull => "queue-full",
             Self::MessageLost => "message-lost",
+            Self::SessionDropped => "session-dropped",
             Self::PeerMisbehaved => "peer-misbehaved",
             Self::BadFrame => "bad-frame",
             Self::JoinTimeout => "join-timeout",

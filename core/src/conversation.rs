@@ -6,22 +6,28 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::channel::inbox::{Budget, Inbox, Received};
+use crate::budget::Budget;
+use crate::channel::inbox::{Inbox, Received};
 use crate::channel::outbox::{Bound, Frame, Outbox, QueueFull};
-use crate::channel::peersockets::{self, GOODBYE, PING, PONG};
+use crate::channel::peersockets::{self, ACK, GOODBYE, PING, PONG, Standing};
 use crate::drive::DriveKey;
-use crate::error::LinkError;
+use crate::error::{ChannelViolation, LinkError};
 use crate::limits;
 use crate::secure::Role;
-use crate::time::Time;
+use crate::time::{Duration, Time};
+use crate::wire::encoding::Encode;
 
 /// What happened on a link.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LinkEvent {
     /// The remote, whose device key this is, has proved the drive key; so have we, or the remote will end the link.
     Proved([u8; 32]),
+    /// The remote, which was reached by extensions before, opened `peersockets/1`, and both keep a session.
+    SessionOffered,
     /// A message on a topic that is joined here.
     Message {
+        /// Its number in the session, if there is one.
+        number: Option<u64>,
         /// The topic's name.
         topic: Arc<str>,
         /// The message.
@@ -29,13 +35,39 @@ pub enum LinkEvent {
     },
     /// A message that did not fit the reassembly budget, or is longer than any may be.
     Lost {
+        /// Its number in the session, if there is one.
+        number: Option<u64>,
         /// The topic's name.
         topic: Arc<str>,
         /// The message's length in bytes.
         length: usize,
     },
-    /// The remote leaves on purpose.
-    Goodbye,
+    /// The message of a session with this number was on a topic that nobody joined here.
+    Unwanted(u64),
+    /// So many messages of ours have arrived.
+    Acknowledged(u64),
+    /// The remote leaves on purpose, in a session after so many messages of its.
+    Goodbye(Option<u64>),
+}
+
+/// What a conversation asks of the device that it belongs to.
+pub trait Surroundings {
+    /// Whether a topic is joined here.
+    fn is_joined(&self, topic: &str) -> bool;
+
+    /// Where the session with a remote device stands, which is to be told to it; `None` if this device keeps no sessions.
+    fn standing(&self, remote: &[u8; 32]) -> Option<Standing>;
+}
+
+/// A device without sessions, which has joined some topics.
+impl<Joined: Fn(&str) -> bool> Surroundings for Joined {
+    fn is_joined(&self, topic: &str) -> bool {
+        self(topic)
+    }
+
+    fn standing(&self, _remote: &[u8; 32]) -> Option<Standing> {
+        None
+    }
 }
 
 /// What was heard on a link.
@@ -78,7 +110,7 @@ impl Said {
 
 /// The secret stream below, once its handshake is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Session {
+pub struct Established {
     /// The remote's device key.
     pub remote: [u8; 32],
     /// Our side of it.
@@ -87,20 +119,43 @@ pub struct Session {
     pub handshake_hash: [u8; 64],
 }
 
+/// Memory that all conversations of a device share.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// For messages of which parts have come.
+    pub incomplete: Budget,
+    /// For messages that wait to be sent, or to be acknowledged.
+    pub queues: Budget,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { incomplete: Budget::new(limits::REASSEMBLY), queues: Budget::new(limits::SEND_QUEUES) }
+    }
+}
+
 /// One side of a conversation.
 pub struct Conversation {
     drive: DriveKey,
     own_key: [u8; 32],
     has_drive_channel: bool,
-    session: Option<Session>,
+    established: Option<Established>,
+    /// What our Open says of the session, and what theirs says.
+    standings: (Option<Standing>, Option<Standing>),
+    /// The number of the next message on this link.
+    number: Option<u64>,
     state: State,
     inbox: Inbox,
     outbox: Outbox,
+    /// Memory for what waits in an outbox.
+    queues: Budget,
     /// What is said before anything of the outbox.
     urgent: VecDeque<Said>,
     opened_at: Time,
     heard_at: Time,
     pinged_at: Option<Time>,
+    /// Since when bytes have come that amount to no frame.
+    unopened_since: Option<Time>,
     sends_keepalives: bool,
     has_carried: bool,
 }
@@ -130,34 +185,39 @@ enum DriveChannel {
 impl Conversation {
     /// A conversation in which nothing has been said. `has_drive_channel` says whether `hypercore/alpha` is opened too, for a remote
     /// that knows nothing else.
-    pub fn new(now: Time, own_key: [u8; 32], drive: DriveKey, budget: Budget, has_drive_channel: bool) -> Self {
+    pub fn new(now: Time, own_key: [u8; 32], drive: DriveKey, memory: Memory, has_drive_channel: bool) -> Self {
         let unsettled = if has_drive_channel { DriveChannel::Unanswered } else { DriveChannel::Closed };
         Self {
             drive,
             own_key,
             has_drive_channel,
-            session: None,
+            established: None,
+            standings: (None, None),
+            number: None,
             state: State::Asking { drive: unsettled },
-            inbox: Inbox::new(budget),
-            outbox: Outbox::default(),
+            inbox: Inbox::new(memory.incomplete),
+            outbox: Outbox::new(memory.queues.clone()),
+            queues: memory.queues,
             urgent: VecDeque::new(),
             opened_at: now,
             heard_at: now,
             pinged_at: None,
+            unopened_since: None,
             sends_keepalives: false,
             has_carried: false,
         }
     }
 
     /// The secret stream is there: both channels may be opened. Our own device is refused, and a second handshake.
-    pub fn begin(&mut self, session: Session) -> Result<(), LinkError> {
-        if session.remote == self.own_key {
+    pub fn begin(&mut self, established: Established, surroundings: &dyn Surroundings) -> Result<(), LinkError> {
+        if established.remote == self.own_key {
             return Err(LinkError::OwnDevice);
         }
-        if self.session.is_some() {
+        if self.established.is_some() {
             return Err(LinkError::Handshake);
         }
-        self.session = Some(session);
+        self.standings.0 = surroundings.standing(&established.remote);
+        self.established = Some(established);
         Ok(())
     }
 
@@ -172,8 +232,19 @@ impl Conversation {
     }
 
     /// The secret stream, once it is there.
-    pub fn session(&self) -> Option<&Session> {
-        self.session.as_ref()
+    pub fn established(&self) -> Option<&Established> {
+        self.established.as_ref()
+    }
+
+    /// What our Open on `peersockets/1` carries, once the secret stream is there.
+    pub fn open_handshake(&self) -> Option<Vec<u8>> {
+        let Established { role, handshake_hash, .. } = self.established.as_ref()?;
+        Some(peersockets::open_handshake(&self.drive, *role, handshake_hash, self.standings.0.as_ref()))
+    }
+
+    /// What both Opens say of the session, ours first, if both devices keep one.
+    pub fn standings(&self) -> Option<(Standing, Standing)> {
+        self.standings.0.zip(self.standings.1)
     }
 
     /// Whether the remote has proved the drive key.
@@ -229,9 +300,36 @@ impl Conversation {
         }
     }
 
+    /// Takes what waits to be sent, to send it on another link.
+    pub fn take_outbox(&mut self) -> Outbox {
+        std::mem::replace(&mut self.outbox, Outbox::new(self.queues.clone()))
+    }
+
+    /// What waits is sent here from now on.
+    pub fn give_outbox(&mut self, mut outbox: Outbox) {
+        outbox.restart();
+        self.outbox = outbox;
+    }
+
+    /// The other end of the session has so many messages.
+    pub fn handle_acknowledgement(&mut self, count: u64) -> Result<(), LinkError> {
+        let is_true = self.outbox.acknowledge(count);
+        if is_true { Ok(()) } else { Err(LinkError::Channel(ChannelViolation::Acknowledgement)) }
+    }
+
+    /// Tells the other end of the session how many messages have arrived.
+    pub fn acknowledge(&mut self, count: u64) {
+        let mut payload = Vec::new();
+        payload.put_uint(count);
+        let is_older = |said: &Said| matches!(said, Said::Message(frame) if frame.kind == ACK);
+        self.urgent.retain(|said| !is_older(said));
+        self.urgent.push_back(Said::Message(Frame { kind: ACK, payload }));
+    }
+
     /// What is still said before this device leaves: the first [`limits::LAST_WORDS`] bytes of what is queued, and that it leaves,
-    /// where that can be said. The rest is dropped.
-    pub fn last_words(&mut self) -> Vec<Said> {
+    /// where that can be said. The rest is dropped. In a session, `finished` messages went before on other links if none can go on this
+    /// one; returns how many went now.
+    pub fn last_words(&mut self, finished: Option<u64>) -> (Vec<Said>, Option<u64>) {
         let mut said: Vec<Said> = self.urgent.drain(..).collect();
         let mut room = limits::LAST_WORDS;
         while self.next_length().is_some_and(|length| length <= room) {
@@ -241,17 +339,31 @@ impl Conversation {
             room = room.saturating_sub(next.length());
             said.push(next);
         }
-        self.outbox = Outbox::default();
+        let finished = self.take_outbox().finished().or(finished);
         if self.state == State::Peersockets {
-            said.push(Said::Message(Frame { kind: GOODBYE, payload: Vec::new() }));
+            let mut payload = Vec::new();
+            if let Some(finished) = finished {
+                payload.put_uint(finished);
+            }
+            said.push(Said::Message(Frame { kind: GOODBYE, payload }));
         }
-        said
+        (said, finished)
     }
 
     /// Bytes came, whatever they mean.
     pub fn heard_at(&mut self, now: Time) {
         self.heard_at = now;
         self.pinged_at = None;
+    }
+
+    /// Bytes of a frame came.
+    pub fn expect_frame(&mut self, now: Time) {
+        self.unopened_since = self.unopened_since.or(Some(now));
+    }
+
+    /// A frame was opened: the bytes that came are those that the remote wrote.
+    pub fn handle_frame(&mut self) {
+        self.unopened_since = None;
     }
 
     /// A keepalive came: whoever sends them is expected to go on.
@@ -264,24 +376,24 @@ impl Conversation {
     pub fn hear(
         &mut self,
         heard: Heard<'_>,
-        is_joined: &dyn Fn(&str) -> bool,
+        surroundings: &dyn Surroundings,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
-        let session = self.session.ok_or(LinkError::Handshake)?;
+        let established = self.established.ok_or(LinkError::Handshake)?;
         match heard {
-            Heard::Opened(handshake) => self.handle_opened(handshake, &session, events),
-            Heard::Closed => self.handle_closed(&session, events),
+            Heard::Opened(handshake) => self.handle_opened(handshake, &established, events),
+            Heard::Closed => self.handle_closed(&established, events),
             Heard::Message(kind, payload) if self.state == State::Peersockets => {
-                self.handle_message(kind, payload, is_joined, events)
+                self.handle_message(kind, payload, surroundings, events)
             }
             Heard::DriveOpened => {
-                self.handle_drive_opened(&session, events);
+                self.handle_drive_opened(&established, events);
                 Ok(())
             }
             Heard::DriveClosed => self.handle_drive_closed(),
             Heard::Extension(topic, bytes) => {
-                self.prove_by_extension(&session, events);
-                if self.state == State::Extensions && is_joined(&topic) {
+                self.prove_by_extension(&established, events);
+                if self.state == State::Extensions && surroundings.is_joined(&topic) {
                     self.handle_extension(topic, bytes, events);
                 }
                 Ok(())
@@ -290,13 +402,24 @@ impl Conversation {
         }
     }
 
+    /// Since when a sign of life has been missing, if one was asked for.
+    pub fn asked_at(&self) -> Option<Time> {
+        self.pinged_at
+    }
+
     /// When [`Conversation::handle_timeout`] wants to be called.
     pub fn next_timeout(&self) -> Time {
-        match (self.is_proved(), self.pinged_at) {
+        let silence = match (self.is_proved(), self.pinged_at) {
             (false, _) => self.opened_at + limits::PROOF_TIME,
             (true, None) => self.heard_at + limits::PING_AFTER,
             (true, Some(pinged_at)) => pinged_at + self.patience(),
-        }
+        };
+        self.frame_due().map_or(silence, |due| silence.min(due))
+    }
+
+    /// When a frame of which bytes have come is overdue. A drive peer's may take any time.
+    fn frame_due(&self) -> Option<Time> {
+        self.unopened_since.filter(|_| !self.has_drive_channel).map(|since| since + limits::FRAME_TIME)
     }
 
     /// Asks a silent remote for a sign of life and gives a dead one up. A timer that runs late ends nothing: it asks first.
@@ -306,6 +429,9 @@ impl Conversation {
         }
         if !self.is_proved() {
             return Err(LinkError::ProofTimeout);
+        }
+        if self.frame_due().is_some_and(|due| due <= now) {
+            return Err(LinkError::Silent);
         }
         if self.pinged_at.is_some() && (self.state == State::Peersockets || self.sends_keepalives) {
             return Err(LinkError::Silent);
@@ -327,7 +453,7 @@ impl Conversation {
     }
 
     /// How long a remote may leave a sign of life unanswered. A drive peer answers none, and only has a rhythm of its own.
-    fn patience(&self) -> crate::time::Duration {
+    fn patience(&self) -> Duration {
         match self.state {
             State::Extensions if self.sends_keepalives => limits::KEEPALIVES_STOPPED - limits::PING_AFTER,
             _ => limits::PONG_WITHIN,
@@ -346,22 +472,26 @@ impl Conversation {
     fn handle_opened(
         &mut self,
         handshake: &[u8],
-        session: &Session,
+        established: &Established,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
-        peersockets::verify_open(handshake, &self.drive, session.role.other(), &session.handshake_hash)?;
+        self.standings.1 =
+            peersockets::verify_open(handshake, &self.drive, established.role.other(), &established.handshake_hash)?;
         if self.is_proved() {
             // A remote that had rejected the channel opens it after all: messages go there from now on.
             self.state = State::Peersockets;
+            if self.standings().is_some() {
+                events.push(LinkEvent::SessionOffered);
+            }
         } else {
-            self.prove(State::Peersockets, session, events);
+            self.prove(State::Peersockets, established, events);
         }
         Ok(())
     }
 
-    fn handle_closed(&mut self, session: &Session, events: &mut Vec<LinkEvent>) -> Result<(), LinkError> {
+    fn handle_closed(&mut self, established: &Established, events: &mut Vec<LinkEvent>) -> Result<(), LinkError> {
         match self.state {
-            State::Asking { drive: DriveChannel::Open } => self.prove(State::Extensions, session, events),
+            State::Asking { drive: DriveChannel::Open } => self.prove(State::Extensions, established, events),
             State::Asking { drive: DriveChannel::Unanswered } => self.state = State::AskingForDrive,
             State::Asking { drive: DriveChannel::Closed } | State::Peersockets => return Err(LinkError::ChannelClosed),
             State::AskingForDrive | State::Extensions => {}
@@ -370,18 +500,18 @@ impl Conversation {
     }
 
     /// Where `hypercore/alpha` was not to be opened, it proves nothing: on a circuit it comes behind the proof.
-    fn handle_drive_opened(&mut self, session: &Session, events: &mut Vec<LinkEvent>) {
+    fn handle_drive_opened(&mut self, established: &Established, events: &mut Vec<LinkEvent>) {
         match self.state {
             State::Asking { .. } if self.has_drive_channel => self.state = State::Asking { drive: DriveChannel::Open },
-            State::AskingForDrive => self.prove(State::Extensions, session, events),
+            State::AskingForDrive => self.prove(State::Extensions, established, events),
             State::Asking { .. } | State::Peersockets | State::Extensions => {}
         }
     }
 
     /// Who sends extensions has no other channel for messages, even if its rejection of ours is yet to come.
-    fn prove_by_extension(&mut self, session: &Session, events: &mut Vec<LinkEvent>) {
+    fn prove_by_extension(&mut self, established: &Established, events: &mut Vec<LinkEvent>) {
         if self.state == (State::Asking { drive: DriveChannel::Open }) {
-            self.prove(State::Extensions, session, events);
+            self.prove(State::Extensions, established, events);
         }
     }
 
@@ -398,16 +528,24 @@ impl Conversation {
         &mut self,
         kind: u64,
         payload: &[u8],
-        is_joined: &dyn Fn(&str) -> bool,
+        surroundings: &dyn Surroundings,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
-        match self.inbox.handle(kind, payload, is_joined)? {
+        let received = self.inbox.handle(kind, payload, &|topic| surroundings.is_joined(topic))?;
+        match received {
             Some(Received::Message { topic, bytes }) => {
                 self.has_carried = true;
-                events.push(LinkEvent::Message { topic, bytes });
+                let number = self.next_number()?;
+                events.push(LinkEvent::Message { number, topic, bytes });
             }
-            Some(Received::Lost { topic, length }) => events.push(LinkEvent::Lost { topic, length }),
-            Some(Received::Goodbye) => events.push(LinkEvent::Goodbye),
+            Some(Received::Lost { topic, length }) => {
+                let number = self.next_number()?;
+                events.push(LinkEvent::Lost { number, topic, length });
+            }
+            Some(Received::Unwanted) => events.extend(self.next_number()?.map(LinkEvent::Unwanted)),
+            Some(Received::Resume(number)) => self.number = Some(number),
+            Some(Received::Acknowledged(count)) => events.push(LinkEvent::Acknowledged(count)),
+            Some(Received::Goodbye(count)) => events.push(LinkEvent::Goodbye(count)),
             // One answer is enough for all that came together.
             Some(Received::Ping) if !self.urgent.contains(&pong()) => self.urgent.push_back(pong()),
             Some(Received::Ping | Received::Pong) | None => {}
@@ -415,18 +553,28 @@ impl Conversation {
         Ok(())
     }
 
+    /// The number of the message that came. In a session each has one.
+    fn next_number(&mut self) -> Result<Option<u64>, LinkError> {
+        if self.standings().is_none() {
+            return Ok(None);
+        }
+        let number = self.number.ok_or(LinkError::Channel(ChannelViolation::Number))?;
+        self.number = Some(number.saturating_add(1));
+        Ok(Some(number))
+    }
+
     fn handle_extension(&mut self, topic: Arc<str>, bytes: &[u8], events: &mut Vec<LinkEvent>) {
         if bytes.len() > limits::MESSAGE {
-            events.push(LinkEvent::Lost { topic, length: bytes.len() });
+            events.push(LinkEvent::Lost { number: None, topic, length: bytes.len() });
             return;
         }
         self.has_carried = true;
-        events.push(LinkEvent::Message { topic, bytes: bytes.to_vec() });
+        events.push(LinkEvent::Message { number: None, topic, bytes: bytes.to_vec() });
     }
 
-    fn prove(&mut self, state: State, session: &Session, events: &mut Vec<LinkEvent>) {
+    fn prove(&mut self, state: State, established: &Established, events: &mut Vec<LinkEvent>) {
         self.state = state;
-        events.push(LinkEvent::Proved(session.remote));
+        events.push(LinkEvent::Proved(established.remote));
     }
 
     fn say(&mut self, kind: u64) {

@@ -147,6 +147,10 @@ pub enum ChannelViolation {
     MessageTooLong,
     /// A part that does not continue what came before it.
     Part,
+    /// A message of a session without a number, or ahead of the one before it.
+    Number,
+    /// An acknowledgement of more messages than were sent.
+    Acknowledgement,
 }
 
 impl fmt::Display for ChannelViolation {
@@ -156,6 +160,8 @@ impl fmt::Display for ChannelViolation {
             Self::Slot => "it used a topic slot that it did not declare",
             Self::TopicName => "a topic name is too long",
             Self::MessageTooLong => "a message is too long",
+            Self::Number => "it left a message out",
+            Self::Acknowledgement => "it acknowledged more messages than it was sent",
             Self::Part => "a part of a message does not fit what came before it",
         })
     }

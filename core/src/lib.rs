@@ -4,6 +4,7 @@
 //!
 //! `PROTOCOL.md` beside this crate's manifest describes each byte. The modules, from the lowest group to the highest:
 
+pub mod budget;
 pub mod code;
 pub mod error;
 pub mod limits;
@@ -18,6 +19,7 @@ pub mod wire;
 pub mod channel;
 pub mod conversation;
 pub mod link;
+pub mod path;
 pub mod rendezvous;
 pub mod secure;
 

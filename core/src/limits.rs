@@ -55,6 +55,8 @@ pub const REASSEMBLY: usize = 64 * 1024 * 1024;
 pub const SEND_QUEUE: usize = 16 * 1024 * 1024;
 /// Messages queued towards one peer, above which `send` fails with `queue-full`: an empty one costs memory too.
 pub const SEND_QUEUE_MESSAGES: usize = 65_536;
+/// The same of all peers together, those included that are missed.
+pub const SEND_QUEUES: usize = 64 * 1024 * 1024;
 /// Bytes of a link's queue that are still sent before its goodbye. A page that closes has no time for more.
 pub const LAST_WORDS: usize = 65_536;
 /// Bytes handed to one relay socket and not yet written by it, above which we hold back.
@@ -88,8 +90,26 @@ pub const PROOF_TIME: Duration = Duration::from_secs(10);
 pub const PING_AFTER: Duration = Duration::from_secs(3);
 /// Time that an answer to a ping may take, after which the link is dead.
 pub const PONG_WITHIN: Duration = Duration::from_secs(7);
+/// Time in which a frame has to come whole: bytes of one that never ends are no sign of life.
+pub const FRAME_TIME: Duration = Duration::from_secs(30);
 /// Silence of a drive peer that sends keepalives after which it is dead: JavaScript's come every 5 s.
 pub const KEEPALIVES_STOPPED: Duration = Duration::from_secs(20);
+/// Time that a device is waited for whose links are all cut, before it has left.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// Time that it is waited for if its own socket closed, as far as a relay knows.
+pub const GRACE_AFTER_CLOSE: Duration = Duration::from_secs(2);
+/// Time that an answer may take before a device without another link has left: 5 s of silence with [`PING_AFTER`].
+pub const MISSED_AFTER: Duration = Duration::from_secs(2);
+/// Time that a session outlives the leave of its device, unless the owner wants another.
+pub const SESSION_TIME: Duration = Duration::from_secs(120);
+/// Sessions of devices that left. Each costs what it keeps of [`SEND_QUEUES`].
+pub const SESSIONS: usize = 256;
+/// Messages after which a session's remote is told at once what has arrived.
+pub const ACK_MESSAGES: usize = 64;
+/// Bytes of messages after which it is told at once.
+pub const ACK_BYTES: usize = 65_536;
+/// Time after which it is told of fewer.
+pub const ACK_AFTER: Duration = Duration::from_millis(100);
 /// First pause before a relay is tried again. It doubles up to [`RETRY_MAX`], each time ± 50 %.
 pub const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// Time in a relay's room after which earlier failures do not count any more: one that welcomes and refuses is tried ever later.

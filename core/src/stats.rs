@@ -41,7 +41,9 @@ pub struct DrivePeerStats {
 
 /// How what we send to a peer travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Path {
+pub enum Route {
+    /// Not at present: it is waited for.
+    None,
     /// Through a relay.
     Relay,
     /// Straight to it.
@@ -56,7 +58,7 @@ pub struct PeerStats {
     /// Its device key.
     pub key: [u8; 32],
     /// How what we send to it travels.
-    pub path: Path,
+    pub route: Route,
     /// URL of the relay that it goes through, or of the peer; none on a stream of the host's.
     pub url: Option<String>,
     /// What went to and fro.

@@ -3,9 +3,9 @@
 mod devices;
 
 use devices::{at, drive};
-use peersockets_core::channel::inbox::Budget;
+use peersockets_core::budget::Budget;
 use peersockets_core::channel::peersockets::{FIRST, GOODBYE, MESSAGE, NEXT, PING, PONG, TOPIC, open_handshake};
-use peersockets_core::conversation::{Conversation, Heard, LinkEvent, Said, Session};
+use peersockets_core::conversation::{Conversation, Established, Heard, LinkEvent, Memory, Said};
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::LinkError;
 use peersockets_core::limits;
@@ -46,9 +46,9 @@ impl Handshake {
     /// We are the initiator.
     fn bytes(self) -> Vec<u8> {
         match self {
-            Self::Theirs => open_handshake(&drive(), Role::Responder, &HASH),
-            Self::Reflected => open_handshake(&drive(), Role::Initiator, &HASH),
-            Self::OfAnotherDrive => open_handshake(&DriveKey::from_bytes([9; 32]), Role::Responder, &HASH),
+            Self::Theirs => open_handshake(&drive(), Role::Responder, &HASH, None),
+            Self::Reflected => open_handshake(&drive(), Role::Initiator, &HASH, None),
+            Self::OfAnotherDrive => open_handshake(&DriveKey::from_bytes([9; 32]), Role::Responder, &HASH, None),
             Self::Empty => Vec::new(),
         }
     }
@@ -116,11 +116,13 @@ impl Told {
                 let by_extensions = has_drive_channel && self.is_drive_opened && has_no_other_channel;
                 assert!(self.has_begun && (self.is_opened || by_extensions), "nothing proves the drive key");
             }
+            LinkEvent::Unwanted(_) | LinkEvent::SessionOffered => panic!("there is no session"),
+            LinkEvent::Acknowledged(_) => {}
             LinkEvent::Message { bytes, .. } => {
                 assert_eq!(self.proofs, 1, "a message came before the proof");
                 assert!(bytes.len() <= limits::MESSAGE);
             }
-            LinkEvent::Lost { .. } | LinkEvent::Goodbye => assert_eq!(self.proofs, 1),
+            LinkEvent::Lost { .. } | LinkEvent::Goodbye(_) => assert_eq!(self.proofs, 1),
         }
     }
 
@@ -142,7 +144,7 @@ fn take(conversation: &mut Conversation, step: &Step, now: Time, events: &mut Ve
     match step {
         Step::Begin { is_own_device } => {
             let remote = if *is_own_device { OWN } else { REMOTE };
-            conversation.begin(Session { remote, role: Role::Initiator, handshake_hash: HASH })
+            conversation.begin(Established { remote, role: Role::Initiator, handshake_hash: HASH }, &|_: &str| true)
         }
         Step::Opened(handshake) => hear(conversation, Heard::Opened(&handshake.bytes()), events),
         Step::Closed => hear(conversation, Heard::Closed, events),
@@ -166,7 +168,7 @@ fn take(conversation: &mut Conversation, step: &Step, now: Time, events: &mut Ve
         Step::Wait(_) => conversation.handle_timeout(now),
         Step::Goodbye => {
             // Behind a goodbye nothing waits any more.
-            let last = conversation.last_words();
+            let (last, _) = conversation.last_words(None);
             assert!(conversation.is_proved() || last.is_empty(), "{last:?} was said before the proof");
             assert!(!conversation.has_something_to_say());
             Ok(())
@@ -184,7 +186,8 @@ proptest! {
         steps in prop::collection::vec(step(), 0..24),
     ) {
         let budget = Budget::new(100);
-        let mut conversation = Conversation::new(at(0.0), OWN, drive(), budget.clone(), has_drive_channel);
+        let memory = Memory { incomplete: budget.clone(), ..Memory::default() };
+        let mut conversation = Conversation::new(at(0.0), OWN, drive(), memory, has_drive_channel);
         let mut told = Told::default();
         let mut now = at(0.0);
         let begin = begins.then_some(Step::Begin { is_own_device: false });
@@ -215,8 +218,10 @@ proptest! {
 }
 
 fn begun(has_drive_channel: bool) -> Conversation {
-    let mut conversation = Conversation::new(at(0.0), OWN, drive(), Budget::new(limits::REASSEMBLY), has_drive_channel);
-    conversation.begin(Session { remote: REMOTE, role: Role::Initiator, handshake_hash: HASH }).unwrap();
+    let mut conversation = Conversation::new(at(0.0), OWN, drive(), Memory::default(), has_drive_channel);
+    conversation
+        .begin(Established { remote: REMOTE, role: Role::Initiator, handshake_hash: HASH }, &|_: &str| true)
+        .unwrap();
     conversation
 }
 
@@ -236,7 +241,13 @@ fn nothing_is_heard_before_the_secret_stream_is_there() {
         Step::Extension(Vec::new()),
         Step::Message(PING, Vec::new()),
     ] {
-        let mut conversation = Conversation::new(at(0.0), OWN, drive(), Budget::new(100), true);
+        let mut conversation = Conversation::new(
+            at(0.0),
+            OWN,
+            drive(),
+            Memory { incomplete: Budget::new(100), ..Memory::default() },
+            true,
+        );
         assert_eq!(tell(&mut conversation, &[step]), (vec![], Err(LinkError::Handshake)));
     }
 }
@@ -244,9 +255,9 @@ fn nothing_is_heard_before_the_secret_stream_is_there() {
 #[test]
 fn a_second_handshake_changes_nobody_s_name() {
     let mut conversation = begun(true);
-    let other = Session { remote: [4; 32], role: Role::Initiator, handshake_hash: HASH };
-    assert_eq!(conversation.begin(other), Err(LinkError::Handshake));
-    assert_eq!(conversation.session().map(|session| session.remote), Some(REMOTE));
+    let other = Established { remote: [4; 32], role: Role::Initiator, handshake_hash: HASH };
+    assert_eq!(conversation.begin(other, &|_: &str| true), Err(LinkError::Handshake));
+    assert_eq!(conversation.established().map(|established| established.remote), Some(REMOTE));
 }
 
 #[test]
@@ -259,7 +270,7 @@ fn the_drive_s_channel_proves_nothing_where_it_was_not_to_be_opened() {
 #[test]
 fn whoever_sends_an_extension_before_it_rejects_the_other_channel_is_heard() {
     let mut conversation = begun(true);
-    let heard = LinkEvent::Message { topic: "chat".into(), bytes: vec![1, 2, 3] };
+    let heard = LinkEvent::Message { number: None, topic: "chat".into(), bytes: vec![1, 2, 3] };
     let steps = [Step::DriveOpened, Step::Extension(vec![1, 2, 3])];
     assert_eq!(tell(&mut conversation, &steps), (vec![LinkEvent::Proved(REMOTE), heard], Ok(())));
     assert_eq!(tell(&mut conversation, &[Step::Closed]), (vec![], Ok(())));

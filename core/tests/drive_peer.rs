@@ -25,7 +25,7 @@ fn chat() -> Arc<str> {
 }
 
 fn message(bytes: &[u8]) -> LinkEvent {
-    LinkEvent::Message { topic: chat(), bytes: bytes.to_vec() }
+    LinkEvent::Message { number: None, topic: chat(), bytes: bytes.to_vec() }
 }
 
 fn end() -> End {
@@ -44,7 +44,7 @@ fn both_channels_are_opened_at_once() {
     let stranger = Stranger::meet(&mut end());
     let hash = stranger.hash();
     let expected = [
-        open_frame(&drive().channel_id(&hash), &peersockets::open_handshake(&drive(), Role::Initiator, &hash)),
+        open_frame(&drive().channel_id(&hash), &peersockets::open_handshake(&drive(), Role::Initiator, &hash, None)),
         drive_open_frame(2, &drive().discovery_key(), &hypercore::open_handshake(&drive(), Role::Initiator, &hash)),
     ];
     assert_eq!(stranger.heard, expected);
@@ -323,7 +323,7 @@ fn a_message_longer_than_any_may_be_is_reported_and_the_link_lives() {
     let (mut end, mut stranger) = replicating();
     for length in [limits::MESSAGE + 1, 16_000_000] {
         stranger.extend(&mut end, CHAT, &vec![7; length]).unwrap();
-        assert_eq!(end.events, [LinkEvent::Lost { topic: chat(), length }]);
+        assert_eq!(end.events, [LinkEvent::Lost { number: None, topic: chat(), length }]);
         end.events.clear();
     }
     stranger.extend(&mut end, CHAT, b"short").unwrap();
@@ -339,7 +339,7 @@ fn an_empty_extension_name_repeats_the_one_before() {
     for (name, bytes) in [(CHAT, b"1"), (b"", b"2"), (b"", b"3"), (b"peersockets/v0/b", b"4"), (b"", b"5")] {
         stranger.extend(&mut end, name, bytes).unwrap();
     }
-    let b = |bytes: &[u8]| LinkEvent::Message { topic: "b".into(), bytes: bytes.to_vec() };
+    let b = |bytes: &[u8]| LinkEvent::Message { number: None, topic: "b".into(), bytes: bytes.to_vec() };
     assert_eq!(end.events, [message(b"1"), message(b"2"), message(b"3"), b(b"4"), b(b"5")]);
 
     for (topic, bytes) in [(chat(), "1"), (chat(), "2"), ("b".into(), "3"), (chat(), "4"), (chat(), "5")] {
@@ -394,7 +394,7 @@ fn extensions_that_are_no_topic_are_ignored() {
 }
 
 fn topic_of(event: &LinkEvent) -> &str {
-    let LinkEvent::Message { topic, .. } = event else { panic!("{event:?} is no message") };
+    let LinkEvent::Message { number: None, topic, .. } = event else { panic!("{event:?} is no message") };
     topic
 }
 
@@ -404,7 +404,7 @@ fn an_extension_of_a_topic_not_joined_is_dropped() {
     for (name, bytes) in [(CHAT, b"not wanted"), (b"peersockets/v0/b", b"wanted too")] {
         assert!(stranger.secure.seal(extension(name, bytes)));
         let sealed = stranger.secure.take_output(usize::MAX);
-        end.link.handle_bytes(Time::default(), &sealed, &|topic| topic == "b", &mut end.events).unwrap();
+        end.link.handle_bytes(Time::default(), &sealed, &|topic: &str| topic == "b", &mut end.events).unwrap();
     }
     assert_eq!(end.events.iter().map(topic_of).collect::<Vec<_>>(), ["b"]);
     assert!(end.link.has_carried());
@@ -525,7 +525,7 @@ fn extensions_have_no_goodbye_and_no_more_last_words_than_a_channel_has() {
     for number in 0..8 {
         end.link.send(&chat(), vec![number; 16_000]).unwrap();
     }
-    end.link.goodbye();
+    end.link.goodbye(None);
     stranger.exchange(&mut end).unwrap();
     let sent: Vec<u8> = stranger.extensions().iter().map(|(_, payload)| payload[0]).collect();
     assert_eq!((sent, stranger.heard.len()), (vec![0, 1, 2, 3], 4));
@@ -533,7 +533,7 @@ fn extensions_have_no_goodbye_and_no_more_last_words_than_a_channel_has() {
     // A message that cannot be cut is too long for a last word.
     let (mut end, mut stranger) = replicating();
     end.link.send(&chat(), vec![7; limits::LAST_WORDS + 1]).unwrap();
-    end.link.goodbye();
+    end.link.goodbye(None);
     stranger.exchange(&mut end).unwrap();
     assert!(stranger.heard.is_empty());
     assert_eq!(end.link.queued_bytes(), 0);
@@ -541,7 +541,7 @@ fn extensions_have_no_goodbye_and_no_more_last_words_than_a_channel_has() {
     let mut end = self::end();
     let mut stranger = Stranger::proved(&mut end);
     end.link.send(&chat(), b"so long".to_vec()).unwrap();
-    end.link.goodbye();
+    end.link.goodbye(None);
     stranger.exchange(&mut end).unwrap();
     let kinds: Vec<u64> = stranger.heard.iter().map(|frame| frame[1].into()).collect();
     assert_eq!(kinds, [TOPIC, peersockets::MESSAGE, GOODBYE]);

@@ -1,14 +1,12 @@
 //! What an application sees of drive peers that its page has the URLs of: PROTOCOL.md §12, in virtual time.
 
-mod world;
-
 use std::collections::BTreeSet;
 
 use peersockets_core::code::Code;
 use peersockets_core::limits;
-use peersockets_core::stats::Path;
+use peersockets_core::stats::Route;
 use peersockets_core::swarm::{Event, HandleId, PeerId, SocketFailure, State};
-use world::{DrivePeer, World, drive, seconds};
+use peersockets_netem::{DrivePeer, World, drive, seconds};
 
 const FIRST: PeerId = PeerId(1);
 
@@ -50,7 +48,7 @@ fn a_drive_peer_is_reached_by_extensions() {
 
     let stats = world.devices[0].swarm.stats();
     let peer = &stats.peers[0];
-    assert_eq!((peer.path, peer.url.as_deref()), (Path::Direct, Some("ws://peer0/")));
+    assert_eq!((peer.route, peer.url.as_deref()), (Route::Direct, Some("ws://peer0/")));
     assert_eq!(peer.key, DrivePeer::key().public());
     assert_eq!((stats.drive_peers[0].phase, stats.drive_peers[0].url.as_str()), ("joined", "ws://peer0/"));
 
@@ -160,7 +158,7 @@ fn a_page_with_drive_peers_alone_says_whether_one_is_here() {
     assert_eq!(states(&mut world, page), [State::Ready]);
     world.stop_drive_peer(0);
     assert_eq!(states(&mut world, page), [State::Offline]);
-    world.devices[page].swarm.close();
+    world.devices[page].swarm.close(world.now);
     assert_eq!(states(&mut world, page), [State::Closed]);
 }
 
@@ -391,7 +389,7 @@ fn a_page_that_goes_says_its_last_words_to_a_drive_peer_and_comes_back() {
     let (mut world, watch, topic) = met();
     world.devices[0].swarm.send(topic, FIRST, b"so long".to_vec());
     let before = world.drive_peers[0].heard.len();
-    world.devices[0].swarm.goodbye();
+    world.devices[0].swarm.goodbye(world.now);
     assert_eq!(world.presence(0, watch), [-1]);
     assert_eq!(world.sockets_to(0), 0);
     assert_eq!(world.drive_peers[0].heard[before..], [("chat".into(), b"so long".to_vec())]);
@@ -416,7 +414,10 @@ fn a_quiet_drive_peer_stays() {
 
 /// A page and a device in a process that holds the drive, which it reaches over a relay and over a socket.
 fn met_twice() -> (World, [HandleId; 2], [HandleId; 2]) {
-    let mut world = World::new(1);
+    met_twice_in(World::new(1))
+}
+
+fn met_twice_in(mut world: World) -> (World, [HandleId; 2], [HandleId; 2]) {
     world.add_drive_peer();
     let host = world.add_host(&[0]);
     world.drive_peers[0].host = Some(host);
@@ -458,19 +459,24 @@ fn message(event: &Event, handle: HandleId) -> Option<(PeerId, Vec<u8>)> {
 }
 
 #[test]
-fn losing_one_of_two_ways_to_a_peer_is_seen_only_if_it_was_used() {
-    for is_relay_lost in [false, true] {
-        let (mut world, watches, topics) = met_twice();
+fn losing_one_of_two_ways_to_a_peer_is_seen_only_if_it_was_used_and_there_is_no_session() {
+    for (is_relay_lost, has_session) in [(false, false), (true, false), (false, true), (true, true)] {
+        let made = if has_session { World::new(1) } else { World::without_sessions(1) };
+        let (mut world, watches, topics) = met_twice_in(made);
         world.devices[1].swarm.send(topics[1], FIRST, b"one way".to_vec());
         world.settle();
-        let is_direct = world.devices[1].swarm.stats().peers[0].path == Path::Direct;
+        let is_direct = world.devices[1].swarm.stats().peers[0].route == Route::Direct;
         world.messages(0, topics[0]);
         match is_relay_lost {
             true => world.stop_relay(0),
             false => world.stop_drive_peer(0),
         }
         let seen = world.presence(1, watches[1]);
-        assert_eq!(seen, if is_relay_lost == is_direct { vec![] } else { vec![-1, 1] }, "{is_relay_lost}");
+        assert_eq!(
+            seen,
+            if has_session || is_relay_lost == is_direct { vec![] } else { vec![-1, 1] },
+            "{is_relay_lost}"
+        );
         world.devices[1].swarm.send(topics[1], FIRST, b"the other way".to_vec());
         assert_eq!(world.messages(0, topics[0]), [(FIRST, b"the other way".to_vec())]);
     }
@@ -480,7 +486,7 @@ fn losing_one_of_two_ways_to_a_peer_is_seen_only_if_it_was_used() {
 fn a_goodbye_on_a_socket_ends_the_circuit_too() {
     let (mut world, watches, _) = met_twice();
     world.relays[0].is_discreet = true;
-    world.devices[1].swarm.goodbye();
+    world.devices[1].swarm.goodbye(world.now);
     assert_eq!(world.presence(0, watches[0]), [-1]);
     assert_eq!(world.devices[0].swarm.stats().relays[0].circuits, 0);
     assert_eq!(world.streams(0), 0, "and no stream is left of either");
@@ -506,7 +512,7 @@ fn a_device_behind_a_socket_is_reached_on_its_own_channel() {
     assert_eq!(world.state(host), State::Ready, "a host that somebody reached is not offline");
 
     // The process says goodbye: leave at once, and nobody is told of a problem.
-    world.devices[host].swarm.close();
+    world.devices[host].swarm.close(world.now);
     assert_eq!(world.presence(page, watches[page]), [-1]);
     assert!(codes(&mut world, page).is_empty());
 }
@@ -537,7 +543,7 @@ fn every_join_of_a_drive_peer_has_one_leave() {
             let now = world.now;
             match next(7) {
                 0 => world.cut(device, 0),
-                1 => world.devices[device].swarm.goodbye(),
+                1 => world.devices[device].swarm.goodbye(world.now),
                 2 => world.devices[device].swarm.resume(now),
                 3 | 4 => world.devices[device].swarm.send(topics[device], PeerId(1 + next(4) as u32), vec![1]),
                 5 => {

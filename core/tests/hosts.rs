@@ -2,21 +2,19 @@
 //! time.
 
 mod devices;
-mod world;
 
 use devices::at;
-use peersockets_core::channel::inbox::Budget;
 use peersockets_core::channel::outbox::Frame;
 use peersockets_core::channel::peersockets::{MESSAGE, PING, TOPIC, open_handshake};
 use peersockets_core::code::Code;
-use peersockets_core::conversation::{Heard, LinkEvent, Session};
+use peersockets_core::conversation::{Established, Heard, LinkEvent, Memory};
 use peersockets_core::error::{LinkError, WireError};
 use peersockets_core::limits;
 use peersockets_core::link::{Beginning, HostAction, Link};
 use peersockets_core::secure::Role;
-use peersockets_core::stats::Path;
+use peersockets_core::stats::Route;
 use peersockets_core::swarm::{Event, HandleId, LinkId, Output, PeerId, State};
-use world::{World, drive, seconds};
+use peersockets_netem::{World, drive, seconds};
 
 const FIRST: PeerId = PeerId(1);
 const HASH: [u8; 64] = [3; 64];
@@ -24,7 +22,10 @@ const CIRCUIT: LinkId = LinkId(1);
 
 /// A device in a process with the drive, and a page, that have met on a relay.
 fn met() -> (World, [HandleId; 2], [HandleId; 2]) {
-    let mut world = World::new(1);
+    met_in(World::new(1))
+}
+
+fn met_in(mut world: World) -> (World, [HandleId; 2], [HandleId; 2]) {
     let devices = [world.add_host(&[0]), world.add(&[0])];
     let watches = devices.map(|device| world.devices[device].swarm.watch());
     let topics = devices.map(|device| world.devices[device].swarm.join("chat"));
@@ -79,27 +80,27 @@ fn a_native_device_replicates_on_a_circuit_only_after_the_proof() {
 
 /// A link on a circuit of a host whose handshake is complete.
 fn circuit_link() -> Link {
-    let (device, budget) = (&devices::device(1), Budget::new(limits::REASSEMBLY));
+    let (device, memory) = (&devices::device(1), Memory::default());
     let role = Role::Responder;
-    let beginning = Beginning { now: at(0.0), role, device, drive: drive(1), budget, is_drive_peer: false };
+    let beginning = Beginning { now: at(0.0), role, device, drive: drive(1), memory, is_drive_peer: false };
     let mut link = Link::hosted(beginning, true);
-    link.handle_session(Session { remote: [2; 32], role, handshake_hash: HASH }).unwrap();
+    link.handle_established(Established { remote: [2; 32], role, handshake_hash: HASH }, &|_: &str| true).unwrap();
     assert_eq!(link.next_action(), Some(HostAction::Start(role)));
-    let handshake = open_handshake(&drive(1), role, &HASH);
+    let handshake = open_handshake(&drive(1), role, &HASH, None);
     assert_eq!(link.next_action(), Some(HostAction::Open { id: drive(1).channel_id(&HASH), handshake }));
     assert_eq!(link.next_action(), None);
     link
 }
 
 fn proof() -> Vec<u8> {
-    open_handshake(&drive(1), Role::Initiator, &HASH)
+    open_handshake(&drive(1), Role::Initiator, &HASH, None)
 }
 
 #[test]
 fn nothing_but_a_proof_has_a_host_replicate_on_a_circuit() {
-    let reflected = open_handshake(&drive(1), Role::Responder, &HASH);
-    let replayed = open_handshake(&drive(1), Role::Initiator, &[4; 64]);
-    let of_another = open_handshake(&drive(2), Role::Initiator, &HASH);
+    let reflected = open_handshake(&drive(1), Role::Responder, &HASH, None);
+    let replayed = open_handshake(&drive(1), Role::Initiator, &[4; 64], None);
+    let of_another = open_handshake(&drive(2), Role::Initiator, &HASH, None);
     for (heard, outcome) in [
         (Heard::Opened(&reflected), Err(LinkError::Capability)),
         (Heard::Opened(&replayed), Err(LinkError::Capability)),
@@ -113,7 +114,7 @@ fn nothing_but_a_proof_has_a_host_replicate_on_a_circuit() {
         let mut link = circuit_link();
         let mut events = Vec::new();
         let name = format!("{heard:?}");
-        assert_eq!(link.handle_heard(at(0.0), heard, &|_| true, &mut events), outcome, "{name}");
+        assert_eq!(link.handle_heard(at(0.0), heard, &|_: &str| true, &mut events), outcome, "{name}");
         assert!(events.is_empty() && !link.is_proved(), "{name}");
         assert!(link.send(&"chat".into(), Vec::new()).is_err(), "{name}");
         assert_eq!(link.next_action(), None, "{name}");
@@ -121,12 +122,12 @@ fn nothing_but_a_proof_has_a_host_replicate_on_a_circuit() {
 
     let mut link = circuit_link();
     let mut events = Vec::new();
-    link.handle_heard(at(0.0), Heard::Opened(&proof()), &|_| true, &mut events).unwrap();
+    link.handle_heard(at(0.0), Heard::Opened(&proof()), &|_: &str| true, &mut events).unwrap();
     assert_eq!(events, [LinkEvent::Proved([2; 32])]);
     assert_eq!((link.next_action(), link.next_action()), (Some(HostAction::Replicate), None));
     // What is heard of replication from now on is none of our business.
     for heard in [Heard::DriveOpened, Heard::Extension("chat".into(), b"twice"), Heard::DriveClosed] {
-        link.handle_heard(at(0.0), heard, &|_| true, &mut events).unwrap();
+        link.handle_heard(at(0.0), heard, &|_: &str| true, &mut events).unwrap();
     }
     assert_eq!((events.len(), link.next_action()), (1, None));
 }
@@ -135,10 +136,10 @@ fn nothing_but_a_proof_has_a_host_replicate_on_a_circuit() {
 fn bytes_of_a_circuit_are_a_sign_of_life_though_they_are_replication() {
     let mut link = circuit_link();
     let mut events = Vec::new();
-    link.handle_heard(at(0.0), Heard::Opened(&proof()), &|_| true, &mut events).unwrap();
+    link.handle_heard(at(0.0), Heard::Opened(&proof()), &|_: &str| true, &mut events).unwrap();
     assert_eq!(link.next_action(), Some(HostAction::Replicate));
     for second in 1..60 {
-        link.handle_bytes(at(second.into()), &[7; 1_000], &|_| true, &mut events).unwrap();
+        link.handle_bytes(at(second.into()), &[7; 1_000], &|_: &str| true, &mut events).unwrap();
         assert_eq!(link.next_timeout(), at(f64::from(second) + 3.0));
         assert_eq!(link.next_action(), Some(HostAction::Read(vec![7; 1_000])));
     }
@@ -163,8 +164,8 @@ fn a_stranger_on_a_circuit_of_a_host_gets_no_memory_by_a_length() {
     let device = &devices::device(1);
     let (role, drive) = (Role::Responder, drive(1));
     let mut before_handshake = || {
-        let (drive, budget) = (drive.clone(), Budget::new(limits::REASSEMBLY));
-        let beginning = Beginning { now: at(0.0), role, device, drive, budget, is_drive_peer: false };
+        let (drive, memory) = (drive.clone(), Memory::default());
+        let beginning = Beginning { now: at(0.0), role, device, drive, memory, is_drive_peer: false };
         let mut link = Link::hosted(beginning, true);
         assert_eq!(link.next_action(), Some(HostAction::Start(role)));
         link
@@ -180,7 +181,7 @@ fn a_stranger_on_a_circuit_of_a_host_gets_no_memory_by_a_length() {
                 let bytes = frame_start(length, 0);
                 let mut handled = Ok(());
                 for part in [&bytes[..cut], &bytes[cut..]] {
-                    handled = handled.and(link.handle_bytes(at(0.0), part, &|_| true, &mut Vec::new()));
+                    handled = handled.and(link.handle_bytes(at(0.0), part, &|_: &str| true, &mut Vec::new()));
                 }
                 assert_eq!(handled, outcome, "{length} bytes, cut at {cut}");
                 assert_eq!(link.next_action(), None, "{length} bytes: the host's stream learns no length");
@@ -190,9 +191,9 @@ fn a_stranger_on_a_circuit_of_a_host_gets_no_memory_by_a_length() {
         let mut link = link();
         let frame = [frame_start(longest, longest), frame_start(0, 0), frame_start(5, 5)].concat();
         let (last, first) = frame.split_last().unwrap();
-        link.handle_bytes(at(0.0), first, &|_| true, &mut Vec::new()).unwrap();
+        link.handle_bytes(at(0.0), first, &|_: &str| true, &mut Vec::new()).unwrap();
         assert_eq!(link.next_action(), Some(HostAction::Read(frame[..frame.len() - 8].to_vec())));
-        link.handle_bytes(at(0.0), &[*last], &|_| true, &mut Vec::new()).unwrap();
+        link.handle_bytes(at(0.0), &[*last], &|_: &str| true, &mut Vec::new()).unwrap();
         assert_eq!(link.next_action(), Some(HostAction::Read(frame[frame.len() - 8..].to_vec())));
     }
 }
@@ -203,14 +204,14 @@ fn the_longest_frames_of_replication_pass_through_a_circuit_after_the_proof() {
     let mut link = circuit_link();
     let mut events = Vec::new();
     let opening = frame_start(limits::FIRST_FRAME, 1_000);
-    link.handle_bytes(at(0.0), &opening, &|_| true, &mut events).unwrap();
+    link.handle_bytes(at(0.0), &opening, &|_: &str| true, &mut events).unwrap();
     assert_eq!(link.next_action(), None);
-    link.handle_heard(at(0.0), Heard::Opened(&proof()), &|_| true, &mut events).unwrap();
+    link.handle_heard(at(0.0), Heard::Opened(&proof()), &|_: &str| true, &mut events).unwrap();
     assert_eq!(link.next_action(), Some(HostAction::Read(opening)));
     assert_eq!(link.next_action(), Some(HostAction::Replicate));
     for bytes in [vec![7; limits::FIRST_FRAME - 1_000], frame_start(limits::UINT24, 0), vec![7; limits::CIRCUIT_CHUNK]]
     {
-        link.handle_bytes(at(0.0), &bytes, &|_| true, &mut events).unwrap();
+        link.handle_bytes(at(0.0), &bytes, &|_: &str| true, &mut events).unwrap();
         assert_eq!(link.next_action(), Some(HostAction::Read(bytes)));
     }
 }
@@ -228,7 +229,7 @@ fn messages_of_all_sizes_go_both_ways_between_a_native_device_and_a_page() {
         let arrived: Vec<Vec<u8>> = world.messages(to, topics[to]).into_iter().map(|(_, message)| message).collect();
         assert!(arrived == messages, "from {from} to {to}");
     }
-    assert_eq!(world.devices[0].swarm.stats().peers[0].path, Path::Relay);
+    assert_eq!(world.devices[0].swarm.stats().peers[0].route, Route::Relay);
 }
 
 #[test]
@@ -258,7 +259,7 @@ fn a_plain_peer_on_a_stream_of_the_host_is_reached_by_extensions() {
     let log = world.log(host, link);
     assert_eq!(log, ["open", "replicates"], "the stream is the host's: it replicates there already");
     let stats = world.devices[host].swarm.stats();
-    assert_eq!((stats.peers[0].path, &stats.peers[0].url), (Path::Direct, &None));
+    assert_eq!((stats.peers[0].route, &stats.peers[0].url), (Route::Direct, &None));
     assert_eq!(stats.state, State::Ready);
 
     let sizes = [0, 1, 65_536, 1 << 20, limits::MESSAGE, 0, 7];
@@ -370,10 +371,10 @@ fn a_host_waits_with_writing_to_a_circuit_until_there_is_room() {
 }
 
 #[test]
-fn a_stream_that_breaks_on_a_circuit_is_a_leave_and_the_circuit_is_dialled_again() {
+fn without_a_session_a_stream_that_breaks_on_a_circuit_is_a_leave_and_the_circuit_is_dialled_again() {
     // Whichever of the two dials.
     for is_host_first in [true, false] {
-        let mut world = World::new(1);
+        let mut world = World::without_sessions(1);
         let (host, page) = match is_host_first {
             true => (world.add_host(&[0]), world.add(&[0])),
             false => {
@@ -404,13 +405,15 @@ fn a_stream_that_breaks_on_a_circuit_is_a_leave_and_the_circuit_is_dialled_again
 
 #[test]
 fn a_circuit_that_ends_ends_the_host_s_stream() {
-    let (mut world, watches, _) = met();
+    let (mut world, watches, topics) = met();
     world.cut(1, 0);
-    assert_eq!(world.presence(0, watches[0]), [-1]);
     assert_eq!(world.log(0, CIRCUIT).last(), Some(&"end"));
     assert_eq!(world.streams(0), 0);
-    world.advance(seconds(2.0));
-    assert_eq!(world.presence(0, watches[0]), [1], "and the next one has a stream of its own");
+    for device in [0, 1] {
+        world.devices[device].swarm.send(topics[device], FIRST, b"meanwhile".to_vec());
+    }
+    world.advance(seconds(1.9));
+    assert!(world.presence(0, watches[0]).is_empty(), "and the next one has a stream of its own");
     assert_eq!(world.streams(0), 1);
 }
 
@@ -455,7 +458,7 @@ fn a_host_that_goes_has_its_last_words_said_before_its_streams_end() {
             world.devices[host].swarm.send(topic, PeerId(peer), vec![number; 16_000]);
         }
     }
-    world.devices[host].swarm.close();
+    world.devices[host].swarm.close(world.now);
     let seen: Vec<String> = world
         .events(page)
         .into_iter()
@@ -498,7 +501,7 @@ fn the_last_words_of_a_host_go_through_a_circuit_while_its_stream_can_still_seal
     let watch = world.devices[newcomer].swarm.watch();
     world.advance(seconds(60.0));
     assert_eq!(world.presence(newcomer, watch), [1], "the other page");
-    world.devices[0].swarm.close();
+    world.devices[0].swarm.close(world.now);
     world.settle();
     assert_eq!(world.streams(0), 0);
 }
@@ -518,7 +521,7 @@ fn a_host_that_closes_while_it_meets_a_page_is_met_at_most_once_and_left() {
             let now = world.now;
             world.devices[host].swarm.say_last_words(now);
             world.advance(seconds(5.0));
-            world.devices[host].swarm.close();
+            world.devices[host].swarm.close(world.now);
             outcomes.push(world.presence(page, watch));
             if !is_too_early {
                 break;
@@ -531,9 +534,9 @@ fn a_host_that_closes_while_it_meets_a_page_is_met_at_most_once_and_left() {
 
 #[test]
 fn bytes_of_a_stream_that_is_on_no_circuit_are_not_kept() {
-    let (device, budget) = (&devices::device(1), Budget::new(limits::REASSEMBLY));
+    let (device, memory) = (&devices::device(1), Memory::default());
     let (drive, role) = (drive(1), Role::Initiator);
-    let mut link = Link::hosted(Beginning { now: at(0.0), role, device, drive, budget, is_drive_peer: true }, false);
+    let mut link = Link::hosted(Beginning { now: at(0.0), role, device, drive, memory, is_drive_peer: true }, false);
     assert!(!link.handle_written(&vec![7; 2 * limits::HOST_HIGH_WATER]));
     assert!(!link.has_output() && link.take_output(usize::MAX).is_empty());
 }
@@ -542,7 +545,7 @@ fn bytes_of_a_stream_that_is_on_no_circuit_are_not_kept() {
 fn a_closed_device_takes_no_stream() {
     let mut world = World::new(0);
     let host = world.add_host(&[]);
-    world.devices[host].swarm.close();
+    world.devices[host].swarm.close(world.now);
     world.settle();
     let link = world.connect(host, drive(1));
     assert_eq!(world.log(host, link), ["end"]);
@@ -560,7 +563,11 @@ fn what_a_host_says_of_a_link_that_is_not_its_own_is_ignored() {
     let now = world.now;
     for link in [CIRCUIT, LinkId(0), LinkId(99)] {
         let swarm = &mut world.devices[0].swarm;
-        swarm.handle_stream_opened(now, link, Session { remote: [2; 32], role: Role::Initiator, handshake_hash: HASH });
+        swarm.handle_stream_opened(
+            now,
+            link,
+            Established { remote: [2; 32], role: Role::Initiator, handshake_hash: HASH },
+        );
         swarm.handle_stream_heard(now, link, Heard::Closed);
         swarm.handle_stream_heard(now, link, Heard::Message(TOPIC, &[0, 1, b'a']));
         swarm.handle_stream_heard(now, link, Heard::Extension("chat".into(), b"?"));
@@ -581,9 +588,9 @@ fn whatever_comes_on_a_stream_of_the_host_shows_that_its_remote_is_alive() {
         let swarm = &mut world.devices[host].swarm;
         let watch = swarm.watch();
         let link = swarm.handle_stream(at(0.0));
-        let session = Session { remote: [9; 32], role: Role::Initiator, handshake_hash: HASH };
+        let session = Established { remote: [9; 32], role: Role::Initiator, handshake_hash: HASH };
         swarm.handle_stream_opened(at(0.0), link, session);
-        let proof = open_handshake(&drive(1), Role::Responder, &HASH);
+        let proof = open_handshake(&drive(1), Role::Responder, &HASH, None);
         swarm.handle_stream_heard(at(0.0), link, Heard::Opened(&proof));
         // It is asked at 3 s. What comes at 9 s is no answer: that waits behind replication.
         swarm.handle_timeout(at(3.5));

@@ -266,7 +266,10 @@ fn extensions_go_both_ways() {
         let bytes = vec![7; length];
         meeting.send(&[extension("peersockets/v0/chat", &bytes)]);
         let came = meeting.end.events.pop();
-        assert!(came == Some(LinkEvent::Message { topic: "chat".into(), bytes: with_length(&bytes) }), "{length}");
+        assert!(
+            came == Some(LinkEvent::Message { number: None, topic: "chat".into(), bytes: with_length(&bytes) }),
+            "{length}"
+        );
 
         meeting.end.link.send(&"chat".into(), with_length(&bytes)).unwrap();
         meeting.exchange();
@@ -298,8 +301,11 @@ fn a_batch_of_the_crate_s_is_taken_apart() {
         extension("peersockets/v0/b", b"three"),
         request(300),
     ]);
-    let expected = [("chat", &b"one"[..]), ("b", b"three")]
-        .map(|(topic, bytes)| LinkEvent::Message { topic: topic.into(), bytes: with_length(bytes) });
+    let expected = [("chat", &b"one"[..]), ("b", b"three")].map(|(topic, bytes)| LinkEvent::Message {
+        number: None,
+        topic: topic.into(),
+        bytes: with_length(bytes),
+    });
     assert_eq!(meeting.end.events, expected);
     let answers = [1, 300].map(|request| Message::NoData(NoData { request }));
     assert_eq!(meeting.messages(), answers);

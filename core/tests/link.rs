@@ -31,7 +31,10 @@ fn messages_arrive_after_both_sides_have_proved_the_drive_key() {
     assert_eq!(pair.responder.events, [LinkEvent::Proved(device(1).public())]);
     pair.initiator.link.send(&chat(), b"hello".to_vec()).unwrap();
     pair.exchange(Time::default());
-    assert_eq!(pair.responder.events[1..], [LinkEvent::Message { topic: chat(), bytes: b"hello".to_vec() }]);
+    assert_eq!(
+        pair.responder.events[1..],
+        [LinkEvent::Message { number: None, topic: chat(), bytes: b"hello".to_vec() }]
+    );
 }
 
 #[test]
@@ -43,7 +46,7 @@ fn nothing_is_sent_before_the_handshake_is_complete() {
             end.link.send(&chat(), b"early".to_vec()),
             Err(QueueFull { message: b"early".to_vec(), bound: Bound::Bytes })
         );
-        end.link.goodbye();
+        end.link.goodbye(None);
         end.link.handle_timeout(at(5.0)).unwrap();
         end.written()
     };

@@ -68,7 +68,7 @@ fn is_sound(state: State, end: &mut End, stranger: &mut Stranger) -> bool {
         State::Peersockets => [vec![1, 0, 0, 4, b'c', b'h', b'a', b't'], [&[1, 1, 0][..], b"sound"].concat(), vec![]]
             .map(|frame| stranger.say(end, &frame)),
     };
-    let message = LinkEvent::Message { topic: "chat".into(), bytes: b"sound".to_vec() };
+    let message = LinkEvent::Message { number: None, topic: "chat".into(), bytes: b"sound".to_vec() };
     said == [Ok(()); 3] && end.events.last() == Some(&message)
 }
 
@@ -102,7 +102,10 @@ fn d1_a_batch_that_begins_with_control_messages_is_read() {
     let corked = batch(&[stranger.drive_open(1, &drive()), blobs, vec![0, 2, 1], extension(CHAT, b"at once")]);
     assert_eq!(corked[..3], [0, 0, 0]);
     stranger.say(&mut end, &corked).unwrap();
-    assert_eq!(end.events[1..], [LinkEvent::Message { topic: "chat".into(), bytes: b"at once".to_vec() }]);
+    assert_eq!(
+        end.events[1..],
+        [LinkEvent::Message { number: None, topic: "chat".into(), bytes: b"at once".to_vec() }]
+    );
     assert_eq!(stranger.heard[0], [0, 2, 2], "the other core is rejected");
 
     // Whatever is missing of it.
@@ -285,7 +288,7 @@ fn d7_an_empty_name_is_the_one_before_and_never_a_topic() {
         .events
         .iter()
         .map(|event| match event {
-            LinkEvent::Message { topic, .. } => &**topic,
+            LinkEvent::Message { number: None, topic, .. } => &**topic,
             other => panic!("{other:?}"),
         })
         .collect();

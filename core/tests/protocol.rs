@@ -53,6 +53,13 @@ fn the_limits_that_the_protocol_quotes_are_those_of_the_code() {
         format!("A message longer than {} bytes is dropped and reported", grouped(limits::MESSAGE)),
         format!("falls silent for {} s is dead", limits::KEEPALIVES_STOPPED.as_secs()),
         format!("writes a keepalive after {} s of silence", limits::PING_AFTER.as_secs()),
+        format!("MUST be whole within {} s", limits::FRAME_TIME.as_secs()),
+        format!("at once for {} messages or {} bytes", limits::ACK_MESSAGES, grouped(limits::ACK_BYTES)),
+        format!("within {} ms for less", limits::ACK_AFTER.as_millis()),
+        format!("waited for: {} s, and {} s if a relay", limits::GRACE.as_secs(), limits::GRACE_AFTER_CLOSE.as_secs()),
+        format!("asked for {} s, is missed", limits::MISSED_AFTER.as_secs()),
+        format!("kept for {} minutes more", limits::SESSION_TIME.as_secs() / 60),
+        format!("bounded by {} MiB", limits::SEND_QUEUES >> 20),
         format!("{} s doubling to {} s", limits::RETRY_FIRST.as_secs_f64(), limits::RETRY_MAX.as_secs()),
     ] {
         assert!(protocol.contains(&quote), "PROTOCOL.md does not say {quote:?}");
@@ -100,7 +107,7 @@ fn has_an_unnamed_must(block: &str) -> bool {
 /// The names of all tests, in Rust and in JavaScript.
 fn test_names() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for directory in ["core", "relay", "src", "tests"] {
+    for directory in ["core", "netem", "relay", "src", "tests"] {
         collect(&root().join(directory), &mut found);
     }
     found

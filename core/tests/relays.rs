@@ -1,7 +1,5 @@
 //! What relays do, and what becomes of it: order over two of them, goodbyes, redials, and how often they are tried.
 
-mod world;
-
 use std::collections::BTreeSet;
 
 use peersockets_core::code::Code;
@@ -9,13 +7,16 @@ use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, ToRelay};
 use peersockets_core::swarm::{Config, Event, HandleId, Output, PeerId, SocketFailure, Swarm};
 use peersockets_core::time::Time;
-use world::{World, drive, seconds};
+use peersockets_netem::{World, drive, seconds};
 
 const FIRST: PeerId = PeerId(1);
 
 /// Devices that have met on relays 0 and 1, and have nothing to tell of it any more.
 fn met_on_both(count: usize) -> (World, Vec<HandleId>, Vec<HandleId>) {
-    let mut world = World::new(2);
+    met_in(World::new(2), count)
+}
+
+fn met_in(mut world: World, count: usize) -> (World, Vec<HandleId>, Vec<HandleId>) {
     let devices: Vec<usize> = (0..count).map(|_| world.add(&[0, 1])).collect();
     let watches = devices.iter().map(|device| world.devices[*device].swarm.watch()).collect();
     let topics = devices.iter().map(|device| world.devices[*device].swarm.join("chat")).collect();
@@ -28,7 +29,7 @@ fn met_on_both(count: usize) -> (World, Vec<HandleId>, Vec<HandleId>) {
 
 #[test]
 fn what_lags_on_one_relay_never_comes_behind_what_was_sent_after_it_on_another() {
-    let (mut world, watches, topics) = met_on_both(2);
+    let (mut world, watches, topics) = met_in(World::without_sessions(2), 2);
     world.devices[0].swarm.send(topics[0], FIRST, b"first".to_vec());
     world.settle();
     world.relays[0].is_lagging = true;
@@ -56,7 +57,7 @@ fn a_goodbye_over_one_relay_ends_the_links_over_all() {
     let (mut world, watches, _) = met_on_both(2);
     world.relays[0].is_discreet = true;
     world.relays[1].is_lagging = true;
-    world.devices[1].swarm.goodbye();
+    world.devices[1].swarm.goodbye(world.now);
     assert_eq!(world.presence(0, watches[0]), [-1]);
     let circuits: usize = world.devices[0].swarm.stats().relays.iter().map(|relay| relay.circuits).sum();
     assert_eq!(circuits, 0);
@@ -135,7 +136,7 @@ fn why_a_relay_is_not_reached_is_said_as_far_as_it_is_known() {
 #[test]
 fn that_nothing_answers_with_tls_is_said() {
     let now = Time::from_millis(0.0);
-    let config = Config { relays: &["wss://relay/".into()], drive_peers: &["wss://peer/".into()], host_seed: None };
+    let config = Config { relays: &["wss://relay/".into()], drive_peers: &["wss://peer/".into()], ..Config::default() };
     let mut swarm = Swarm::new(now, [7; 32], drive(1), config);
     swarm.handle_timeout(now);
     let mut texts = Vec::new();
@@ -258,7 +259,7 @@ fn a_joined_relay_that_closes_the_connection_is_no_problem_of_the_application_s(
 fn a_message_that_is_too_long_ends_its_socket_before_its_bytes_are_looked_at() {
     let now = Time::default();
     let urls = ["ws://relay/relay".to_string(), "ws://peer/".to_string()];
-    let config = Config { relays: &urls[..1], drive_peers: &urls[1..], host_seed: None };
+    let config = Config { relays: &urls[..1], drive_peers: &urls[1..], ..Config::default() };
     let mut swarm = Swarm::new(now, [7; 32], drive(1), config);
     swarm.handle_timeout(now);
     let mut sockets = Vec::new();

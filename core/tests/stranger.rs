@@ -33,7 +33,7 @@ fn no_topic_and_no_message_before_the_proof() {
         let mut stranger = Stranger::new(role.other());
         let press = |end: &mut End| {
             assert!(end.link.send(&secret_topic(), b"a secret".to_vec()).is_err());
-            end.link.goodbye();
+            end.link.goodbye(None);
         };
         press(&mut end);
         stranger.exchange(&mut end).unwrap();
@@ -86,7 +86,12 @@ fn a_stranger_without_the_drive_key_never_proves() {
         // With our channel, whose id we told it, and what it can make up.
         let guesses: [fn(&Stranger) -> Vec<u8>; 5] = [
             |stranger| {
-                peersockets::open_handshake(&DriveKey::from_bytes([0; 32]), stranger.secure.role(), &stranger.hash())
+                peersockets::open_handshake(
+                    &DriveKey::from_bytes([0; 32]),
+                    stranger.secure.role(),
+                    &stranger.hash(),
+                    None,
+                )
             },
             |_| [&[1, 0][..], &[0; 32]].concat(),
             |_| [&[1, 0][..], &[0xff; 32]].concat(),
@@ -154,7 +159,7 @@ fn a_remote_of_another_protocol_beside_ours_is_no_harm() {
     stranger.say(&mut end, &[2, 0, 1, 2, 3]).unwrap();
     stranger.say(&mut end, &[1, TOPIC as u8, 0, 1, b'a']).unwrap();
     stranger.say(&mut end, &[1, MESSAGE as u8, 0, b'!']).unwrap();
-    assert_eq!(end.events, [LinkEvent::Message { topic: "a".into(), bytes: b"!".to_vec() }]);
+    assert_eq!(end.events, [LinkEvent::Message { number: None, topic: "a".into(), bytes: b"!".to_vec() }]);
 }
 
 #[test]
@@ -163,7 +168,7 @@ fn a_goodbye_is_told_and_a_close_ends_the_link() {
         let mut end = End::new(role, 1, drive());
         let mut stranger = Stranger::proved(&mut end);
         stranger.say(&mut end, &[1, GOODBYE as u8]).unwrap();
-        assert_eq!(end.events, [LinkEvent::Goodbye]);
+        assert_eq!(end.events, [LinkEvent::Goodbye(None)]);
         assert_eq!(stranger.say(&mut end, &[0, 3, 1]), Err(LinkError::ChannelClosed));
     }
 }

@@ -1,20 +1,21 @@
 //! What an application sees of its peers: PROTOCOL.md §9, §10 and DESIGN's API contract, in virtual time.
 
-mod world;
-
 use std::collections::BTreeSet;
 
 use peersockets_core::code::Code;
 use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, Line};
 use peersockets_core::swarm::{Event, HandleId, PeerId, State};
-use world::{World, drive, seconds};
+use peersockets_netem::{Relay, World, drive, seconds};
 
 const FIRST: PeerId = PeerId(1);
 
 /// Two devices that have met on one relay, each with a watcher and the topic `chat`.
 fn pair() -> (World, [HandleId; 2], [HandleId; 2]) {
-    let mut world = World::new(1);
+    pair_in(World::new(1))
+}
+
+fn pair_in(mut world: World) -> (World, [HandleId; 2], [HandleId; 2]) {
     let devices = [world.add(&[0]), world.add(&[0])];
     let watches = devices.map(|device| world.devices[device].swarm.watch());
     let topics = devices.map(|device| world.devices[device].swarm.join("chat"));
@@ -99,7 +100,7 @@ fn a_message_carries_the_id_that_join_and_leave_carry() {
         world.devices[2].swarm.send(topics[2], PeerId(peer), b"me".to_vec());
     }
     world.settle();
-    world.devices[2].swarm.goodbye();
+    world.devices[2].swarm.goodbye(world.now);
     let events = world.events(0);
     assert!(events.contains(&Event::Join { watch, peer: PeerId(2) }));
     assert!(events.iter().any(|event| matches!(event, Event::Message { peer: PeerId(2), .. })));
@@ -190,7 +191,7 @@ fn an_unknown_peer_id_is_a_silent_no_op() {
 #[test]
 fn a_departed_peer_id_is_a_silent_no_op() {
     let (mut world, watches, topics) = pair();
-    world.devices[1].swarm.goodbye();
+    world.devices[1].swarm.goodbye(world.now);
     assert_eq!(world.presence(0, watches[0]), [-1]);
     world.devices[0].swarm.send(topics[0], FIRST, b"?".to_vec());
     assert!(world.events(0).is_empty());
@@ -201,7 +202,7 @@ fn a_goodbye_gives_leave_at_once() {
     let (mut world, watches, _) = pair();
     let before = world.now;
     world.relays[0].is_discreet = true;
-    world.devices[1].swarm.goodbye();
+    world.devices[1].swarm.goodbye(world.now);
     assert_eq!(world.presence(0, watches[0]), [-1]);
     assert_eq!(world.now, before);
 }
@@ -209,7 +210,7 @@ fn a_goodbye_gives_leave_at_once() {
 #[test]
 fn a_device_that_returns_keeps_its_peer_id() {
     let (mut world, watches, topics) = pair();
-    world.devices[1].swarm.goodbye();
+    world.devices[1].swarm.goodbye(world.now);
     world.settle();
     let now = world.now;
     world.devices[1].swarm.resume(now);
@@ -219,8 +220,8 @@ fn a_device_that_returns_keeps_its_peer_id() {
 }
 
 #[test]
-fn a_lost_connection_is_a_leave_and_its_return_a_join() {
-    let (mut world, watches, topics) = pair();
+fn without_a_session_a_lost_connection_is_a_leave_and_its_return_a_join() {
+    let (mut world, watches, topics) = pair_in(World::without_sessions(1));
     world.cut(1, 0);
     assert_eq!(world.presence(0, watches[0]), [-1]);
     world.advance(seconds(2.0));
@@ -232,7 +233,7 @@ fn a_lost_connection_is_a_leave_and_its_return_a_join() {
 
 #[test]
 fn losing_a_used_link_is_visible_as_leave_then_join() {
-    let mut world = World::new(2);
+    let mut world = World::without_sessions(2);
     let devices = [world.add(&[0, 1]), world.add(&[0, 1])];
     let watches = devices.map(|device| world.devices[device].swarm.watch());
     let topics = devices.map(|device| world.devices[device].swarm.join("chat"));
@@ -408,7 +409,7 @@ fn a_full_socket_holds_data_back_until_it_drains() {
 fn last_words_arrive_before_the_goodbye() {
     let (mut world, watches, topics) = pair();
     world.devices[0].swarm.send(topics[0], FIRST, b"so long".to_vec());
-    world.devices[0].swarm.close();
+    world.devices[0].swarm.close(world.now);
     let events = world.events(1);
     let message = events.iter().position(|event| matches!(event, Event::Message { topic, .. } if *topic == topics[1]));
     let leave = events.iter().position(|event| matches!(event, Event::Leave { watch, .. } if *watch == watches[1]));
@@ -421,7 +422,7 @@ fn a_goodbye_waits_for_64_kib_and_no_more() {
     for number in 0..8 {
         world.devices[0].swarm.send(topics[0], FIRST, vec![number; 16_000]);
     }
-    world.devices[0].swarm.goodbye();
+    world.devices[0].swarm.goodbye(world.now);
     let arrived: Vec<u8> = world.messages(1, topics[1]).iter().map(|(_, message)| message[0]).collect();
     assert_eq!(arrived, [0, 1, 2, 3]);
 }
@@ -546,7 +547,7 @@ fn a_relay_that_never_answers_is_given_up_after_ten_seconds() {
 fn relays_that_cannot_be_used_are_reported() {
     let mut world = World::new(4);
     let device = world.add(&[0, 1, 2, 3, 0]);
-    world.relays.push(world::Relay::named("https://relay/"));
+    world.relays.push(Relay::named("https://relay/"));
     let other = world.add(&[4]);
     assert_eq!(world.reports(device)[0].url.as_deref(), Some("ws://relay3/relay"));
     let reports = world.reports(other);
@@ -575,8 +576,8 @@ fn more_dials_than_handshakes_per_second_are_met_later() {
 }
 
 #[test]
-fn a_damaged_circuit_is_dialled_again() {
-    let (mut world, watches, topics) = pair();
+fn without_a_session_a_damaged_circuit_is_a_leave_and_dialled_again() {
+    let (mut world, watches, topics) = pair_in(World::without_sessions(1));
     world.relays[0].tamper = Some(|bytes| {
         bytes[0] ^= 1;
         true
@@ -613,7 +614,7 @@ fn quiet_peers_stay() {
 #[test]
 fn closing_says_goodbye_for_good() {
     let (mut world, watches, topics) = pair();
-    world.devices[1].swarm.close();
+    world.devices[1].swarm.close(world.now);
     assert_eq!(world.presence(0, watches[0]), [-1]);
     assert_eq!(world.state(1), State::Closed);
     let now = world.now;
@@ -647,7 +648,7 @@ fn every_join_has_one_leave() {
             let now = world.now;
             match next(6) {
                 0 => world.cut(device, next(2) as usize),
-                1 => world.devices[device].swarm.goodbye(),
+                1 => world.devices[device].swarm.goodbye(world.now),
                 2 => world.devices[device].swarm.resume(now),
                 3 => world.devices[device].swarm.send(topics[device], PeerId(1 + next(4) as u32), vec![1]),
                 4 => {

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use peersockets_core::channel::hypercore::{self, EXTENSION, NO_DATA, SYNC};
-use peersockets_core::channel::inbox::Budget;
+use peersockets_core::budget::Budget;
 use peersockets_core::channel::peersockets;
 use peersockets_core::conversation::LinkEvent;
 use peersockets_core::error::LinkError;
@@ -155,12 +155,12 @@ impl Meeting {
                     assert!(self.has_shown_proof && !self.is_proved && key == device(2).public());
                     self.is_proved = true;
                 }
-                LinkEvent::Message { topic, bytes } => {
+                LinkEvent::Message { number: None, topic, bytes } => {
                     assert!(self.is_proved && &*topic != "unwanted");
                     self.received += bytes.len();
                 }
                 LinkEvent::Lost { length, .. } => assert!(self.is_proved && length <= limits::MESSAGE),
-                LinkEvent::Goodbye => assert!(self.is_proved),
+                LinkEvent::Goodbye(None) => assert!(self.is_proved),
             }
         }
         assert_eq!(self.link.is_proved(), self.is_proved);
@@ -244,7 +244,7 @@ fuzz_target!(|input: &[u8]| {
                 Ok(())
             }
             _ if what & 16 > 0 => {
-                meeting.link.goodbye();
+                meeting.link.goodbye(None);
                 Ok(())
             }
             _ => {

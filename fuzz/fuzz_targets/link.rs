@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use peersockets_core::channel::inbox::Budget;
+use peersockets_core::budget::Budget;
 use peersockets_core::channel::peersockets::{PROTOCOL, open_handshake};
 use peersockets_core::conversation::LinkEvent;
 use peersockets_core::error::LinkError;
@@ -57,12 +57,12 @@ fuzz_target!(|input: &[u8]| {
         };
         for event in events {
             match event {
-                LinkEvent::Message { topic, bytes } => {
+                LinkEvent::Message { number: None, topic, bytes } => {
                     assert_ne!(&*topic, "unwanted");
                     received += bytes.len();
                 }
                 LinkEvent::Lost { length, .. } => assert!(length > 0 && length <= limits::MESSAGE),
-                LinkEvent::Goodbye => {}
+                LinkEvent::Goodbye(None) => {}
                 LinkEvent::Proved(_) => panic!("it was proved before"),
             }
         }
@@ -81,7 +81,7 @@ fn prove(link: &mut Link, remote: &mut Secure) {
     let mut has_opened = false;
     while !link.is_proved() {
         let bytes = remote.take_output(usize::MAX);
-        link.handle_bytes(Time::default(), &bytes, &|_| true, &mut events).expect("an honest remote");
+        link.handle_bytes(Time::default(), &bytes, &|_: &str| true, &mut events).expect("an honest remote");
         remote.handle_bytes(&link.take_output(usize::MAX));
         while remote.poll_frame(limits::SEALED_FRAME).expect("an honest link").is_some() {}
         if let (Some(hash), false) = (remote.handshake_hash(), has_opened) {

@@ -18,6 +18,7 @@ const REMEDIES = {
   'cannot-install': 'Use the object that install() returns instead of the global one.',
   // Pressure and loss
   'queue-full': 'Wait before sending more; the event carries the message and its peerId, to send it again.',
+  'session-dropped': 'That peer had left. If it comes back, send again what it still needs; send less while peers are away.',
   'message-lost': 'Ask the peer to send it again, in smaller messages.',
   'peer-misbehaved': 'Nothing here needs to be done: its connection was closed. Its user should update its software.',
   // The relay

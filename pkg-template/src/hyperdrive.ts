@@ -62,6 +62,8 @@ export interface ConnectOptions {
    * key pair do not meet. Default: a new one.
    */
   keyPair?: KeyPair;
+  /** Milliseconds for which what was sent to a peer is kept after it left without a goodbye; 0 for none. Default: 120,000. */
+  sessionTime?: number;
   /** Where the WebAssembly comes from; by default `peersockets-host.wasm` beside this module. Loaded once for all. */
   wasm?: WasmSource;
 }

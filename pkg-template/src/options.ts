@@ -39,9 +39,9 @@ export function readOptions(options: PeerSocketsOptions | null | undefined): Pee
     requireObject(options);
     const [misnamed] = misnamedOptions(options);
     if (misnamed) throw new PeerSocketsError(misnamed);
-    const { drive, relays, peers, wasm } = options ?? {};
+    const { drive, relays, peers, sessionTime, wasm } = options ?? {};
     if (drive === undefined && options && 'drive' in options) throw new PeerSocketsError({ code: 'bad-drive', reason: 'the drive was given as undefined' });
-    return { drive, relays: copyList(relays), peers: copyList(peers), wasm };
+    return { drive, relays: copyList(relays), peers: copyList(peers), ...chooseSessionTime(sessionTime), wasm };
   });
 }
 
@@ -60,8 +60,20 @@ export function fillIn(options: PeerSocketsOptions, page: Page): GlueOptions {
       relays: chooseRelays(options.relays, page, peers.length > 0),
       peers,
       isSecure: isSecurePage(page),
+      ...chooseSessionTime(options.sessionTime),
     };
   });
+}
+
+/**
+ * The time that was given, if one was. Throws if it is none.
+ *
+ * @internal
+ */
+export function chooseSessionTime(sessionTime: number | undefined): { sessionTime?: number } {
+  if (sessionTime === undefined) return {};
+  if (typeof sessionTime !== 'number' || !(sessionTime >= 0)) throw new TypeError('sessionTime is no number of milliseconds');
+  return { sessionTime };
 }
 
 /**

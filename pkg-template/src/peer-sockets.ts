@@ -42,6 +42,13 @@ export interface PeerSocketsOptions {
    */
   peers?: string | string[];
   /**
+   * Milliseconds for which what was sent to a peer is kept after it left without a goodbye: one that comes back by then gets it. 0: nothing
+   * is kept, and every connection that breaks is a `leave`.
+   *
+   * Default: 120,000, two minutes.
+   */
+  sessionTime?: number;
+  /**
    * Where the WebAssembly comes from. It is loaded once for all: what the first one names counts.
    *
    * Default: `peersockets.wasm` beside this package's modules; of `beaker-peersockets/slim` there is none.

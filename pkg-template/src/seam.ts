@@ -14,6 +14,8 @@ export interface GlueOptions {
   peers: string[];
   /** Whether the browser forbids the page plain `ws:` as mixed content. */
   isSecure: boolean;
+  /** Milliseconds that sessions are kept, where that is not left to Rust. */
+  sessionTime?: number;
   /** Who runs the secret streams of circuits. Only the WebAssembly for native peers knows it, and needs it. */
   host?: StreamHost;
   /** With it, the 32 secret bytes that the device key is made of. */

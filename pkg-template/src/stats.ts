@@ -65,9 +65,9 @@ export interface PeerStats {
   peerId: number;
   /** Its device's public key, 64 hex digits. */
   publicKey: string;
-  /** How messages to it travel: through a relay, or straight to it. */
-  path: 'relay' | 'direct';
-  /** The URL of the relay they travel through, or of the drive peer; `undefined` on a stream of one's own. */
+  /** How messages to it travel: through a relay, or straight to it; `none` while they wait for a connection that broke. */
+  path: 'relay' | 'direct' | 'none';
+  /** The URL of the relay they travel through, or of the drive peer; `undefined` on a stream of one's own, and where there is none. */
   url: string | undefined;
   /** Messages received from it. */
   messagesIn: number;
@@ -77,6 +77,6 @@ export interface PeerStats {
   bytesIn: number;
   /** Bytes of the messages sent. */
   bytesOut: number;
-  /** Bytes that wait to be sent to it. */
+  /** Bytes of messages that wait to be sent to it, or that it has not acknowledged. */
   queuedBytes: number;
 }

@@ -108,7 +108,7 @@ for (const shorten of [({ url }) => url, ({ url }) => url.replace('http', 'ws'),
 
 test('unknown-option: a misspelt drive is named, and no room is joined, not even that of the origin', async (t) => {
   const person = await visit(t, { Drive: newDrive(), relays: [relay.relayUrl] });
-  const text = 'there is no option "Drive", only drive, relays, peers, wasm, force. Correct the name; a page with a wrong one connects to nobody.';
+  const text = 'there is no option "Drive", only drive, relays, peers, sessionTime, wasm, force. Correct the name; a page with a wrong one connects to nobody.';
   assert.deepEqual(await nextError(person), about({ code: 'unknown-option', text }));
   assert.deepEqual(await person.evaluate(() => [sockets.state, sockets.stats().relays]), ['failed', []]);
 });
@@ -227,7 +227,33 @@ test('refused: a relay that says that we crashed is quoted, and the other relay 
   await person.evaluate(() => states.until('ready'));
 });
 
-test('peer-misbehaved: a frame that was damaged on the way is not used, and the peer comes back as the same', async (t) => {
+test('a frame that was damaged on the way is not used, and what was in it comes again on another circuit', async (t) => {
+  const { alice, bob, damageNext } = await meetThroughDamage(t, {});
+  damageNext();
+  await bob.evaluate(() => topic.send(1, 'damaged on the way'));
+  assert.equal(await alice.evaluate(async () => text((await messages.next()).message)), 'damaged on the way');
+  await alice.evaluate(() => topic.send(1, 'and back'));
+  assert.equal(await bob.evaluate(async () => text((await messages.next()).message)), 'and back');
+  for (const person of [alice, bob]) assert.deepEqual(await person.evaluate(() => [joins.all.length, leaves.all.length]), [1, 0]);
+  assert.equal(await alice.evaluate(() => errors.all.length), 0);
+});
+
+test('peer-misbehaved: where no session is kept, the peer whose frame was damaged leaves and comes back as the same', async (t) => {
+  const { alice, bob, damageNext, url } = await meetThroughDamage(t, { sessionTime: 0 });
+  damageNext();
+  await bob.evaluate(() => topic.send(1, 'damaged on the way'));
+  assert.deepEqual(await nextError(alice), about({
+    code: 'peer-misbehaved', peerId: 1, url,
+    text: `a frame from the peer was damaged on the way (${url}). Nothing here needs to be done: its connection was closed. Its user should update its software.`,
+  }));
+  await alice.evaluate(async () => [await leaves.next(), await joins.next()]);
+  await bob.evaluate(async () => [await leaves.next(), await joins.next(), topic.send(1, 'whole')]);
+  assert.equal(await alice.evaluate(async () => text((await messages.next()).message)), 'whole');
+  assert.deepEqual(await alice.evaluate(() => joins.all.map(({ peerId }) => peerId)), [1, 1]);
+});
+
+/** Two people who have met; the next frame that the first gets from a circuit can be damaged. */
+async function meetThroughDamage(t, options) {
   let damages = false;
   const change = (bytes, from) => {
     if (!damages || from !== 'relay' || bytes[0] !== kind.data) return bytes;
@@ -237,24 +263,14 @@ test('peer-misbehaved: a frame that was damaged on the way is not used, and the 
     return damaged;
   };
   const recorder = await startRecorder(relay, { change });
-  const drive = { url: newDrive() };
+  const drive = { url: newDrive(), ...options };
   const [alice, bob] = [await visit(t), await visit(t)];
   await open(alice, drive, recorder, 'chat');
   await alice.evaluate(() => { window.errors = new Arrivals(sockets, 'error'); });
   await open(bob, drive, relay, 'chat');
   for (const person of [alice, bob]) await person.evaluate(() => joins.next());
-
-  damages = true;
-  await bob.evaluate(() => topic.send(1, 'damaged on the way'));
-  assert.deepEqual(await nextError(alice), about({
-    code: 'peer-misbehaved', peerId: 1, url: recorder.relayUrl,
-    text: `a frame from the peer was damaged on the way (${recorder.relayUrl}). Nothing here needs to be done: its connection was closed. Its user should update its software.`,
-  }));
-  await alice.evaluate(async () => [await leaves.next(), await joins.next()]);
-  await bob.evaluate(async () => [await leaves.next(), await joins.next(), topic.send(1, 'whole')]);
-  assert.equal(await alice.evaluate(async () => text((await messages.next()).message)), 'whole');
-  assert.deepEqual(await alice.evaluate(() => joins.all.map(({ peerId }) => peerId)), [1, 1]);
-});
+  return { alice, bob, url: recorder.relayUrl, damageNext: () => { damages = true; } };
+}
 
 test('with nobody listening each code is one line in the console: what, URL, remedy', async (t) => {
   const person = await openPerson(t, browser, `${relay.url}/package.html`);

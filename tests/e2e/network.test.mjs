@@ -50,7 +50,7 @@ describe('a page whose network goes', { concurrency: true }, () => {
     assert.deepEqual(await told(stays), ['message from the gap']);
   });
 
-  test('and comes back as another one finds out that its socket is dead, and meets its peers on a new one', async (t) => {
+  test('and comes back as another one finds out that its socket is dead, and goes on with its peers on a new one', async (t) => {
     const recorder = await startRecorder(relay);
     const drive = newDrive();
     const stays = await openPerson(t, browser, personUrl(relay, { drive }));
@@ -59,14 +59,14 @@ describe('a page whose network goes', { concurrency: true }, () => {
     await listen([stays, away]);
     await loseNetwork(away);
     recorder.freeze();
-    const start = performance.now();
+    await away.evaluate(() => chat.send(1, 'from no network'));
+    await stays.evaluate(() => chat.send(1, 'to no network'));
     await away.context.setOffline(false);
-    assert.equal(await away.evaluate(async () => (await joins.next()).peerId), 1);
-    const took = performance.now() - start;
-    assert.ok(took < 2 * BACK_WITHIN, `it took ${Math.round(took)} ms`);
-    assert.deepEqual(await told(away), ['state offline', 'leave 1', 'state ready', 'join 1']);
+    assert.equal(await nextText(stays), 'from no network');
+    assert.equal(await nextText(away), 'to no network');
     await away.evaluate(() => chat.send(1, 'from another network'));
     assert.equal(await nextText(stays), 'from another network');
+    assert.deepEqual(await told(away), ['state offline', 'state ready', 'message to no network']);
     assert.equal(recorder.connections.length, 2);
   });
 

@@ -1,31 +1,12 @@
 //! What a remote sends on its channel: slots, and messages put together from parts (PROTOCOL.md §8).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::peersockets::{FIRST, GOODBYE, MESSAGE, NEXT, PING, PONG, TOPIC};
+use super::peersockets::{ACK, FIRST, GOODBYE, MESSAGE, NEXT, PING, PONG, RESUME, TOPIC};
+use crate::budget::Budget;
 use crate::error::{ChannelViolation, LinkError};
 use crate::limits;
 use crate::wire::encoding::Reader;
-
-/// Memory for incomplete messages that several inboxes share.
-#[derive(Clone, Debug)]
-pub struct Budget {
-    used: Arc<AtomicUsize>,
-    limit: usize,
-}
-
-impl Budget {
-    /// A budget of `limit` bytes.
-    pub fn new(limit: usize) -> Self {
-        Self { used: Arc::default(), limit }
-    }
-
-    /// Bytes in use.
-    pub fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
-    }
-}
 
 /// What one frame of the remote amounts to.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,8 +25,14 @@ pub enum Received {
         /// The message's length in bytes.
         length: usize,
     },
-    /// The device leaves.
-    Goodbye,
+    /// A whole message on a topic that nobody joined here.
+    Unwanted,
+    /// The device leaves, after so many messages if it counts them.
+    Goodbye(Option<u64>),
+    /// The next message on this link is the one with this number. Topics are declared anew, and what was incomplete comes again.
+    Resume(u64),
+    /// So many of our messages have arrived.
+    Acknowledged(u64),
     /// An answer is wanted.
     Ping,
     /// The answer to a ping.
@@ -115,7 +102,10 @@ impl Inbox {
                 let bytes = reader.rest();
                 check_length(bytes.len() as u64)?;
                 let topic = slot.topic.clone();
-                Ok(is_joined(&topic).then(|| Received::Message { topic, bytes: bytes.to_vec() }))
+                Ok(Some(match is_joined(&topic) {
+                    true => Received::Message { topic, bytes: bytes.to_vec() },
+                    false => Received::Unwanted,
+                }))
             }
             FIRST => {
                 let budget = self.budget.clone();
@@ -130,9 +120,16 @@ impl Inbox {
                 slot.add(reader.rest())
             }
             NEXT => self.slot(reader.uint()?)?.add(reader.rest()),
-            GOODBYE => Ok(Some(Received::Goodbye)),
+            GOODBYE if payload.is_empty() => Ok(Some(Received::Goodbye(None))),
+            GOODBYE => Ok(Some(Received::Goodbye(Some(reader.uint()?)))),
             PING => Ok(Some(Received::Ping)),
             PONG => Ok(Some(Received::Pong)),
+            RESUME => {
+                let number = reader.uint()?;
+                self.slots.clear();
+                Ok(Some(Received::Resume(number)))
+            }
+            ACK => Ok(Some(Received::Acknowledged(reader.uint()?))),
             _ => Ok(None),
         }
     }
@@ -183,28 +180,26 @@ impl Slot {
             return Ok(None);
         };
         let topic = self.topic.clone();
-        Ok(match kept {
-            Kept::Bytes(mut parts) => Some(Received::Message { topic, bytes: parts.take() }),
-            Kept::Lost => Some(Received::Lost { topic, length }),
-            Kept::Unwanted => None,
-        })
+        Ok(Some(match kept {
+            Kept::Bytes(mut parts) => Received::Message { topic, bytes: parts.take() },
+            Kept::Lost => Received::Lost { topic, length },
+            Kept::Unwanted => Received::Unwanted,
+        }))
     }
 }
 
 impl Parts {
     /// Keeps a part, if it fits the budget.
     fn add(&mut self, part: &[u8]) -> bool {
-        let used = self.budget.used.fetch_add(part.len(), Ordering::Relaxed) + part.len();
-        if used > self.budget.limit {
-            self.budget.used.fetch_sub(part.len(), Ordering::Relaxed);
-            return false;
+        let is_within = self.budget.take(part.len());
+        if is_within {
+            self.bytes.extend_from_slice(part);
         }
-        self.bytes.extend_from_slice(part);
-        true
+        is_within
     }
 
     fn take(&mut self) -> Vec<u8> {
-        self.budget.used.fetch_sub(self.bytes.len(), Ordering::Relaxed);
+        self.budget.give_back(self.bytes.len());
         std::mem::take(&mut self.bytes)
     }
 }
@@ -275,10 +270,10 @@ mod tests {
     fn a_message_on_a_topic_not_joined_is_dropped() {
         let mut inbox = inbox(100);
         let unwanted = |_: &str| false;
-        assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"abc"), &unwanted), Ok(None));
+        assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"abc"), &unwanted), Ok(Some(Received::Unwanted)));
         assert_eq!(inbox.handle(FIRST, &part(0, Some(4), b"abc"), &unwanted), Ok(None));
         assert_eq!(inbox.budget.used(), 0, "nothing of it is kept");
-        assert_eq!(inbox.handle(NEXT, &part(0, None, b"d"), &unwanted), Ok(None));
+        assert_eq!(inbox.handle(NEXT, &part(0, None, b"d"), &unwanted), Ok(Some(Received::Unwanted)));
         assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"!"), &wanted), Ok(message(b"!")));
     }
 

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use super::peersockets::{FIRST, MESSAGE, NEXT, TOPIC};
+use super::peersockets::{FIRST, MESSAGE, NEXT, RESUME, TOPIC};
+use crate::budget::Budget;
 use crate::limits;
 use crate::secure::PLAINTEXT;
 use crate::wire::encoding::Encode;
@@ -32,6 +33,8 @@ pub enum Bound {
     Messages,
     /// [`limits::SLOTS`].
     Topics,
+    /// [`limits::SEND_QUEUES`].
+    All,
 }
 
 impl fmt::Display for Bound {
@@ -40,18 +43,23 @@ impl fmt::Display for Bound {
             Self::Bytes => write!(f, "{} bytes wait for this peer already", limits::SEND_QUEUE),
             Self::Messages => write!(f, "{} messages wait for this peer already", limits::SEND_QUEUE_MESSAGES),
             Self::Topics => write!(f, "messages of {} topics wait for this peer already", limits::SLOTS),
+            Self::All => write!(f, "{} bytes wait for all peers already", limits::SEND_QUEUES),
         }
     }
 }
 
-/// The sending half of one channel.
-#[derive(Debug, Default)]
+/// The sending half of a channel: messages that wait, and, in a session, those that the remote has not acknowledged.
+#[derive(Debug)]
 pub struct Outbox {
     slots: Vec<Slot>,
     /// The slot whose turn it is.
     turn: usize,
+    /// Bytes of all messages that are here.
     bytes: usize,
-    messages: usize,
+    /// How many messages wait or are partly sent.
+    waiting: usize,
+    budget: Budget,
+    session: Option<Sent>,
 }
 
 #[derive(Debug)]
@@ -61,6 +69,23 @@ struct Slot {
     queue: VecDeque<Vec<u8>>,
     /// How much of the first message has been sent.
     sent: usize,
+}
+
+/// What was sent in a session. A message has its number from the order in which they were finished, from 1.
+#[derive(Debug, Default)]
+struct Sent {
+    /// How many messages were finished.
+    finished: u64,
+    /// The last of them, which are not acknowledged.
+    kept: VecDeque<(Arc<str>, Vec<u8>)>,
+    /// How many of those were finished on this link.
+    repeated: usize,
+    /// How much of the next one was sent again.
+    again: usize,
+    /// The topic that the slot for repeating means.
+    declared: Option<Arc<str>>,
+    /// Whether this link knows the number of its first message.
+    is_announced: bool,
 }
 
 /// A message of the channel.
@@ -73,12 +98,31 @@ pub struct Frame {
 }
 
 impl Outbox {
+    /// An empty outbox whose messages count in `budget`.
+    pub fn new(budget: Budget) -> Self {
+        Self { slots: Vec::new(), turn: 0, bytes: 0, waiting: 0, budget, session: None }
+    }
+
+    /// An empty outbox of a session: messages are numbered, and kept until they are acknowledged.
+    pub fn of_session(budget: Budget) -> Self {
+        let mut outbox = Self::new(budget);
+        outbox.begin_session();
+        outbox
+    }
+
+    /// From now on messages are numbered, and kept until they are acknowledged.
+    pub fn begin_session(&mut self) {
+        self.session = Some(Sent::default());
+    }
+
     /// What a message of this length would be too much for.
     pub fn bound(&self, length: usize) -> Option<Bound> {
-        if self.messages >= limits::SEND_QUEUE_MESSAGES {
+        if self.messages() >= limits::SEND_QUEUE_MESSAGES {
             Some(Bound::Messages)
         } else if self.bytes + length > limits::SEND_QUEUE {
             Some(Bound::Bytes)
+        } else if !self.budget.has_room(length) {
+            Some(Bound::All)
         } else {
             None
         }
@@ -92,76 +136,133 @@ impl Outbox {
         let Some(slot) = self.slot_of(topic) else {
             return Err(QueueFull { message, bound: Bound::Topics });
         };
+        // That there is room was seen above.
+        self.budget.take(message.len());
         self.bytes += message.len();
-        self.messages += 1;
+        self.waiting += 1;
         self.slots[slot].queue.push_back(message);
         Ok(())
     }
 
-    /// Bytes that have not been sent.
+    /// Bytes of the messages that have not been sent, or not acknowledged in a session.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Whether nothing waits.
+    /// Whether nothing is to be sent.
     pub fn is_empty(&self) -> bool {
-        self.messages == 0
+        self.waiting == 0 && self.to_repeat().is_none()
     }
 
-    /// Bytes of what [`next_message`](Outbox::next_message) gives next.
+    /// How many messages were finished, in a session.
+    pub fn finished(&self) -> Option<u64> {
+        self.session.as_ref().map(|session| session.finished)
+    }
+
+    /// A new link carries what follows: what the other end may not have comes again.
+    pub fn restart(&mut self) {
+        for slot in &mut self.slots {
+            slot.is_declared = false;
+            slot.sent = 0;
+        }
+        if let Some(session) = &mut self.session {
+            session.begin_again();
+        }
+    }
+
+    /// The other end has so many messages of the session: they are not kept any longer. False if it claims more than were sent.
+    pub fn acknowledge(&mut self, count: u64) -> bool {
+        let Some(session) = &mut self.session else {
+            return false;
+        };
+        if count > session.finished {
+            return false;
+        }
+        let unacknowledged = usize::try_from(session.finished - count).unwrap_or(usize::MAX);
+        let mut freed = 0;
+        while session.kept.len() > unacknowledged {
+            let Some((_, message)) = session.kept.pop_front() else {
+                break;
+            };
+            freed += message.len();
+            if session.repeated > 0 {
+                session.repeated -= 1;
+            } else if session.is_announced {
+                // It came by another link what is being repeated on this one, which has to hear of another number.
+                session.begin_again();
+            }
+        }
+        self.free(freed);
+        true
+    }
+
+    /// How long the next message is, if whole messages are sent.
     pub fn next_message_length(&self) -> Option<usize> {
         self.slots[self.next_slot()?].queue.front().map(Vec::len)
     }
 
-    /// Bytes of a message that [`next_frame`](Outbox::next_frame) gives next, or behind the name of its topic.
+    /// Bytes of a message in the next frame.
     pub fn next_part_length(&self) -> Option<usize> {
+        if let Some((_, message)) = self.to_repeat() {
+            let sent = self.session.as_ref().map_or(0, |session| session.again);
+            return Some(PART.min(message.len() - sent));
+        }
         let slot = &self.slots[self.next_slot()?];
         slot.queue.front().map(|message| PART.min(message.len() - slot.sent))
     }
 
-    /// The next message, whole: topics take turns. Not for a channel that also takes frames.
+    /// The next message as a whole, for a peer that takes no parts: topics take turns. It is not kept.
     pub fn next_message(&mut self) -> Option<(Arc<str>, Vec<u8>)> {
         let index = self.next_slot()?;
         self.turn = index + 1;
         let slot = &mut self.slots[index];
         let message = slot.queue.pop_front()?;
-        self.bytes -= message.len();
-        self.messages -= 1;
-        Some((slot.topic.clone(), message))
+        let topic = slot.topic.clone();
+        self.waiting -= 1;
+        self.free(message.len());
+        Some((topic, message))
     }
 
-    /// The next frame: topics take turns, each with one part.
+    /// The next frame: first what is repeated, in its order; then topics take turns, each with one part.
     pub fn next_frame(&mut self) -> Option<Frame> {
+        if self.is_empty() {
+            return None;
+        }
+        if let Some(frame) = self.session.as_mut().and_then(Sent::next_frame) {
+            return Some(frame);
+        }
         let index = self.next_slot()?;
         let slot = &mut self.slots[index];
-        let mut payload = Vec::with_capacity(FIELDS + PART.min(slot.queue.front()?.len()));
-        payload.put_uint(index as u64);
         if !slot.is_declared {
             slot.is_declared = true;
             self.turn = index;
-            payload.put_string(&slot.topic);
-            return Some(Frame { kind: TOPIC, payload });
+            return Some(declaration(index, &slot.topic));
         }
         self.turn = index + 1;
-        let message = slot.queue.front()?;
-        let kind = match slot.sent {
-            0 if message.len() <= PART => MESSAGE,
-            0 => FIRST,
-            _ => NEXT,
-        };
-        if kind == FIRST {
-            payload.put_uint(message.len() as u64);
+        let (frame, end) = part(index, slot.queue.front()?, slot.sent);
+        slot.sent = end.unwrap_or(0);
+        if end.is_none() {
+            let message = slot.queue.pop_front()?;
+            self.waiting -= 1;
+            match &mut self.session {
+                Some(session) => session.finish(slot.topic.clone(), message),
+                None => self.free(message.len()),
+            }
         }
-        let end = message.len().min(slot.sent + PART);
-        payload.extend_from_slice(&message[slot.sent..end]);
-        self.bytes -= end - slot.sent;
-        slot.sent = end;
-        if end == message.len() {
-            slot.queue.pop_front();
-            slot.sent = 0;
-            self.messages -= 1;
-        }
-        Some(Frame { kind, payload })
+        Some(frame)
+    }
+
+    fn messages(&self) -> usize {
+        self.waiting + self.session.as_ref().map_or(0, |session| session.kept.len())
+    }
+
+    fn to_repeat(&self) -> Option<&(Arc<str>, Vec<u8>)> {
+        self.session.as_ref().and_then(Sent::to_repeat)
+    }
+
+    fn free(&mut self, bytes: usize) {
+        self.bytes -= bytes;
+        self.budget.give_back(bytes);
     }
 
     fn next_slot(&self) -> Option<usize> {
@@ -185,10 +286,87 @@ impl Outbox {
     }
 }
 
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+impl Sent {
+    /// The slot in which messages are repeated: nothing else is under way then.
+    const SLOT: usize = 0;
+
+    fn to_repeat(&self) -> Option<&(Arc<str>, Vec<u8>)> {
+        self.kept.get(self.repeated)
+    }
+
+    fn begin_again(&mut self) {
+        self.repeated = 0;
+        self.again = 0;
+        self.declared = None;
+        self.is_announced = false;
+    }
+
+    fn finish(&mut self, topic: Arc<str>, message: Vec<u8>) {
+        self.finished += 1;
+        self.kept.push_back((topic, message));
+        self.repeated = self.kept.len();
+    }
+
+    /// Says where this link begins, and repeats.
+    fn next_frame(&mut self) -> Option<Frame> {
+        if !self.is_announced {
+            self.is_announced = true;
+            let mut payload = Vec::new();
+            payload.put_uint(self.finished - self.kept.len() as u64 + 1);
+            return Some(Frame { kind: RESUME, payload });
+        }
+        let (topic, message) = self.kept.get(self.repeated)?;
+        if self.declared.as_ref() != Some(topic) {
+            self.declared = Some(topic.clone());
+            return Some(declaration(Self::SLOT, topic));
+        }
+        let (frame, end) = part(Self::SLOT, message, self.again);
+        self.again = end.unwrap_or(0);
+        if end.is_none() {
+            self.repeated += 1;
+        }
+        Some(frame)
+    }
+}
+
+fn declaration(slot: usize, topic: &str) -> Frame {
+    let mut payload = Vec::with_capacity(FIELDS + topic.len());
+    payload.put_uint(slot as u64);
+    payload.put_string(topic);
+    Frame { kind: TOPIC, payload }
+}
+
+/// The part of a message that comes after what was sent of it, and where it ends if that is not the message's end.
+fn part(slot: usize, message: &[u8], sent: usize) -> (Frame, Option<usize>) {
+    let end = message.len().min(sent + PART);
+    let kind = match sent {
+        0 if message.len() <= PART => MESSAGE,
+        0 => FIRST,
+        _ => NEXT,
+    };
+    let mut payload = Vec::with_capacity(FIELDS + end - sent);
+    payload.put_uint(slot as u64);
+    if kind == FIRST {
+        payload.put_uint(message.len() as u64);
+    }
+    payload.extend_from_slice(&message[sent..end]);
+    (Frame { kind, payload }, (end < message.len()).then_some(end))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::inbox::{Budget, Inbox, Received};
+    use super::super::inbox::{Inbox, Received};
     use super::*;
+
+    fn outbox() -> Outbox {
+        Outbox::new(Budget::new(usize::MAX))
+    }
 
     fn drain(outbox: &mut Outbox) -> Vec<(String, Vec<u8>)> {
         let mut inbox = Inbox::new(Budget::new(limits::REASSEMBLY));
@@ -208,7 +386,7 @@ mod tests {
     fn messages_of_every_size_arrive_intact() {
         for length in [0, 1, PART - 1, PART, PART + 1, 65_536, 1 << 20, limits::MESSAGE] {
             let message: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
-            let mut outbox = Outbox::default();
+            let mut outbox = outbox();
             outbox.push(&"chat".into(), message.clone()).unwrap();
             assert_eq!(drain(&mut outbox), [("chat".into(), message)], "{length} bytes");
         }
@@ -217,7 +395,7 @@ mod tests {
     #[test]
     fn messages_of_one_topic_keep_their_order() {
         let topic = "chat".into();
-        let mut outbox = Outbox::default();
+        let mut outbox = outbox();
         let messages: Vec<Vec<u8>> = (0..50).map(|index| vec![index; usize::from(index) * 1_000]).collect();
         for message in &messages {
             outbox.push(&topic, message.clone()).unwrap();
@@ -228,7 +406,7 @@ mod tests {
 
     #[test]
     fn a_large_message_does_not_block_another_topic() {
-        let mut outbox = Outbox::default();
+        let mut outbox = outbox();
         outbox.push(&"file".into(), vec![1; 1 << 20]).unwrap();
         for _ in 0..10 {
             outbox.next_frame();
@@ -240,7 +418,7 @@ mod tests {
 
     #[test]
     fn more_topics_than_slots_take_turns_in_them() {
-        let mut outbox = Outbox::default();
+        let mut outbox = outbox();
         for index in 0..limits::SLOTS {
             outbox.push(&format!("topic {index}").into(), vec![7]).unwrap();
         }
@@ -253,7 +431,7 @@ mod tests {
     #[test]
     fn a_full_queue_gives_the_message_back() {
         let topic = "chat".into();
-        let mut outbox = Outbox::default();
+        let mut outbox = outbox();
         for _ in 0..16 {
             outbox.push(&topic, vec![0; 1 << 20]).unwrap();
         }
@@ -267,7 +445,7 @@ mod tests {
     #[test]
     fn empty_messages_fill_a_queue_too() {
         let topic = "chat".into();
-        let mut outbox = Outbox::default();
+        let mut outbox = outbox();
         for _ in 0..limits::SEND_QUEUE_MESSAGES {
             outbox.push(&topic, Vec::new()).unwrap();
         }

@@ -1,7 +1,7 @@
 //! The channel `peersockets/1`: its Open and the types of its messages (PROTOCOL.md §8).
 
 use crate::drive::DriveKey;
-use crate::error::{ChannelViolation, LinkError};
+use crate::error::{ChannelViolation, LinkError, WireError};
 use crate::secure::Role;
 use crate::wire::encoding::{Encode, Reader};
 
@@ -23,34 +23,86 @@ pub const PING: u64 = 5;
 /// Yes.
 pub const PONG: u64 = 6;
 
-const VERSION: u64 = 1;
-const FEATURES: u64 = 0;
+/// From now on the messages on this link are those from this number on.
+pub const RESUME: u64 = 16;
+/// So many messages have arrived.
+pub const ACK: u64 = 17;
 
-/// The handshake that our Open carries: it proves the drive key to the remote.
-pub fn open_handshake(drive: &DriveKey, role: Role, handshake_hash: &[u8; 64]) -> Vec<u8> {
+const VERSION: u64 = 1;
+/// The feature bit of a device that keeps sessions.
+const SESSIONS: u64 = 1;
+
+/// What names one end of a session: a device that has lost what it knew of it begins another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incarnation {
+    /// Random, for each time that a device comes into being.
+    pub device: [u8; 32],
+    /// Grows whenever that device begins anew with the other.
+    pub epoch: u64,
+}
+
+/// What an Open says of the session between two devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The sender's end of it.
+    pub own: Incarnation,
+    /// What the sender takes for the receiver's end, if it knows one.
+    pub other: Option<Incarnation>,
+    /// How many messages of that end have arrived.
+    pub received: u64,
+}
+
+/// The handshake that our Open carries: it proves the drive key to the remote, and says where the session stands, if there is to be
+/// one.
+pub fn open_handshake(drive: &DriveKey, role: Role, handshake_hash: &[u8; 64], standing: Option<&Standing>) -> Vec<u8> {
     let mut handshake = Vec::with_capacity(34);
     handshake.put_uint(VERSION);
-    handshake.put_uint(FEATURES);
+    handshake.put_uint(if standing.is_some() { SESSIONS } else { 0 });
     handshake.extend_from_slice(&drive.capability(role, handshake_hash));
+    if let Some(standing) = standing {
+        standing.encode(&mut handshake);
+    }
     handshake
 }
 
-/// Checks the handshake of a remote's Open. Feature bits that we do not know and bytes behind the capability are a newer
-/// device's.
+/// Checks the handshake of a remote's Open, and gives what it says of the session. Feature bits that we do not know and bytes at the
+/// end are a newer device's.
 pub fn verify_open(
     handshake: &[u8],
     drive: &DriveKey,
     sender: Role,
     handshake_hash: &[u8; 64],
-) -> Result<(), LinkError> {
+) -> Result<Option<Standing>, LinkError> {
     let mut reader = Reader::new(handshake);
     if reader.uint()? < VERSION {
         return Err(LinkError::Channel(ChannelViolation::Version));
     }
-    let _features = reader.uint()?;
+    let features = reader.uint()?;
     let capability = reader.fixed32()?;
     // The capability is used for one link and not secret from its remote: nothing is learned from how long this takes.
-    if capability == drive.capability(sender, handshake_hash) { Ok(()) } else { Err(LinkError::Capability) }
+    if capability != drive.capability(sender, handshake_hash) {
+        return Err(LinkError::Capability);
+    }
+    let has_session = features & SESSIONS != 0;
+    Ok(has_session.then(|| Standing::decode(&mut reader)).transpose()?)
+}
+
+impl Standing {
+    fn encode(&self, bytes: &mut Vec<u8>) {
+        let nobody = Incarnation { device: [0; 32], epoch: 0 };
+        for end in [&self.own, self.other.as_ref().unwrap_or(&nobody)] {
+            bytes.extend_from_slice(&end.device);
+            bytes.put_uint(end.epoch);
+        }
+        bytes.put_uint(self.received);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let own = Incarnation { device: reader.fixed32()?, epoch: reader.uint()? };
+        let other = Incarnation { device: reader.fixed32()?, epoch: reader.uint()? };
+        let other = (other.device != [0; 32]).then_some(other);
+        Ok(Self { own, other, received: reader.uint()? })
+    }
 }
 
 #[cfg(test)]
@@ -65,28 +117,44 @@ mod tests {
 
     #[test]
     fn a_reflected_capability_is_refused() {
-        let ours = open_handshake(&drive(), Role::Initiator, &HASH);
-        assert_eq!(verify_open(&ours, &drive(), Role::Initiator, &HASH), Ok(()));
+        let ours = open_handshake(&drive(), Role::Initiator, &HASH, None);
+        assert_eq!(verify_open(&ours, &drive(), Role::Initiator, &HASH), Ok(None));
         assert_eq!(verify_open(&ours, &drive(), Role::Responder, &HASH), Err(LinkError::Capability));
     }
 
     #[test]
     fn a_replayed_capability_is_refused() {
-        let recorded = open_handshake(&drive(), Role::Initiator, &HASH);
+        let recorded = open_handshake(&drive(), Role::Initiator, &HASH, None);
         assert_eq!(verify_open(&recorded, &drive(), Role::Initiator, &[4; 64]), Err(LinkError::Capability));
     }
 
     #[test]
     fn unknown_feature_bits_and_trailing_bytes_are_ignored() {
-        let mut newer = vec![2, 0xfd, 0xff, 0xff];
+        let mut newer = vec![2, 0xfd, 0xfe, 0xff];
         newer.extend(drive().capability(Role::Responder, &HASH));
         newer.extend([1, 2, 3]);
-        assert_eq!(verify_open(&newer, &drive(), Role::Responder, &HASH), Ok(()));
+        assert_eq!(verify_open(&newer, &drive(), Role::Responder, &HASH), Ok(None));
+    }
+
+    #[test]
+    fn an_open_tells_where_the_session_stands() {
+        let end = |byte, epoch| Incarnation { device: [byte; 32], epoch };
+        for other in [None, Some(end(2, 0)), Some(end(3, 1 << 40))] {
+            let standing = Standing { own: end(1, 7), other, received: 70_000 };
+            let mut open = open_handshake(&drive(), Role::Initiator, &HASH, Some(&standing));
+            let cut = open.len() - 1;
+            assert_eq!(
+                verify_open(&open[..cut], &drive(), Role::Initiator, &HASH),
+                Err(LinkError::Malformed(WireError::Truncated))
+            );
+            open.push(9);
+            assert_eq!(verify_open(&open, &drive(), Role::Initiator, &HASH), Ok(Some(standing)));
+        }
     }
 
     #[test]
     fn a_version_that_does_not_exist_is_refused() {
-        let mut open = open_handshake(&drive(), Role::Initiator, &HASH);
+        let mut open = open_handshake(&drive(), Role::Initiator, &HASH, None);
         open[0] = 0;
         let refused = Err(LinkError::Channel(ChannelViolation::Version));
         assert_eq!(verify_open(&open, &drive(), Role::Initiator, &HASH), refused);

@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::channel::outbox::Frame;
-use crate::channel::peersockets;
 use crate::conversation::{Conversation, Said};
 use crate::error::WireError;
 use crate::limits;
@@ -71,10 +70,9 @@ impl Hosted {
 
     /// The stream's handshake is complete: the channel may be opened.
     pub fn open(&mut self, conversation: &Conversation) {
-        if let Some(session) = conversation.session() {
-            let (role, hash) = (session.role, &session.handshake_hash);
-            let handshake = peersockets::open_handshake(conversation.drive(), role, hash);
-            self.actions.push_back(HostAction::Open { id: conversation.drive().channel_id(hash), handshake });
+        if let (Some(established), Some(handshake)) = (conversation.established(), conversation.open_handshake()) {
+            let id = conversation.drive().channel_id(&established.handshake_hash);
+            self.actions.push_back(HostAction::Open { id, handshake });
         }
     }
 
@@ -95,7 +93,7 @@ impl Hosted {
             return Ok(());
         }
         // The host may not have heard the proof yet that came before a frame with all the cores of a corestore.
-        let longest = if conversation.session().is_some() { limits::FIRST_FRAME } else { limits::FRAME };
+        let longest = if conversation.established().is_some() { limits::FIRST_FRAME } else { limits::FRAME };
         self.frames.push(bytes);
         let mut whole = Vec::new();
         while let Some(frame) = self.frames.next_frame(longest)? {

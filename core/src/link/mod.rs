@@ -8,9 +8,9 @@ mod sealed;
 
 use std::sync::Arc;
 
-use crate::channel::inbox::Budget;
-use crate::channel::outbox::{Bound, QueueFull};
-use crate::conversation::{Conversation, Heard, LinkEvent, Session};
+use crate::channel::outbox::{Bound, Outbox, QueueFull};
+use crate::channel::peersockets::Standing;
+use crate::conversation::{Conversation, Established, Heard, LinkEvent, Memory, Surroundings};
 use crate::drive::DriveKey;
 use crate::error::LinkError;
 use crate::limits;
@@ -43,8 +43,8 @@ pub struct Beginning<'a> {
     pub device: &'a DeviceKey,
     /// The drive.
     pub drive: DriveKey,
-    /// Memory for incomplete messages.
-    pub budget: Budget,
+    /// Memory that the device's links share.
+    pub memory: Memory,
     /// Whether the remote may know nothing but replication: `hypercore/alpha` is opened too, and longer frames are taken.
     pub is_drive_peer: bool,
 }
@@ -66,7 +66,7 @@ impl Link {
     pub fn remote(&self) -> Option<[u8; 32]> {
         match &self.wire {
             Wire::Sealed(sealed) => sealed.remote(),
-            Wire::Hosted(_) => self.conversation.session().map(|session| session.remote),
+            Wire::Hosted(_) => self.conversation.established().map(|established| established.remote),
         }
     }
 
@@ -98,15 +98,48 @@ impl Link {
         self.conversation.bound(length)
     }
 
+    /// What both ends said of the session between their devices, ours first, if both keep one.
+    pub fn standings(&self) -> Option<(Standing, Standing)> {
+        self.conversation.standings()
+    }
+
+    /// Takes what waits to be sent, to send it on another link.
+    pub fn take_outbox(&mut self) -> Outbox {
+        self.conversation.take_outbox()
+    }
+
+    /// What waits is sent on this link from now on.
+    pub fn give_outbox(&mut self, outbox: Outbox) {
+        self.conversation.give_outbox(outbox);
+    }
+
+    /// The other end of the session has so many messages.
+    pub fn handle_acknowledgement(&mut self, count: u64) -> Result<(), LinkError> {
+        self.conversation.handle_acknowledgement(count)
+    }
+
+    /// Tells the other end of the session how many messages have arrived.
+    pub fn acknowledge(&mut self, count: u64) {
+        self.conversation.acknowledge(count);
+    }
+
+    /// Since when a sign of life has been missing, if one was asked for.
+    pub fn asked_at(&self) -> Option<Time> {
+        self.conversation.asked_at()
+    }
+
     /// Tells the remote that this device leaves, behind the first [`limits::LAST_WORDS`] bytes of what is queued; the rest is
-    /// dropped. Who has not proved the drive key is told nothing.
-    pub fn goodbye(&mut self) {
-        for said in self.conversation.last_words() {
+    /// dropped. Who has not proved the drive key is told nothing. In a session, `finished` messages went before on other links if this
+    /// is not the one that messages go on; returns how many went at last.
+    pub fn goodbye(&mut self, finished: Option<u64>) -> Option<u64> {
+        let (words, finished) = self.conversation.last_words(finished);
+        for said in words {
             match &mut self.wire {
                 Wire::Sealed(sealed) => sealed.say(said),
                 Wire::Hosted(hosted) => hosted.say(said),
             }
         }
+        finished
     }
 
     /// Takes at most `limit` bytes for the carrier, sealing as many frames as fit.
@@ -130,13 +163,16 @@ impl Link {
         &mut self,
         now: Time,
         bytes: &[u8],
-        is_joined: &dyn Fn(&str) -> bool,
+        surroundings: &dyn Surroundings,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
         // Bytes that the host's stream has not opened yet are a sign of life too: a message may wait behind long replication.
         self.conversation.heard_at(now);
         match &mut self.wire {
-            Wire::Sealed(sealed) => sealed.handle_bytes(bytes, &mut self.conversation, is_joined, events),
+            Wire::Sealed(sealed) => {
+                self.conversation.expect_frame(now);
+                sealed.handle_bytes(bytes, &mut self.conversation, surroundings, events)
+            }
             Wire::Hosted(hosted) => Ok(hosted.handle_bytes(bytes, &self.conversation)?),
         }
     }
@@ -186,11 +222,15 @@ impl Link {
     }
 
     /// The host's secret stream is there. Of a link that is sealed here a host has nothing to say.
-    pub fn handle_session(&mut self, session: Session) -> Result<(), LinkError> {
+    pub fn handle_established(
+        &mut self,
+        established: Established,
+        surroundings: &dyn Surroundings,
+    ) -> Result<(), LinkError> {
         let Wire::Hosted(hosted) = &mut self.wire else {
             return Ok(());
         };
-        self.conversation.begin(session)?;
+        self.conversation.begin(established, surroundings)?;
         hosted.open(&self.conversation);
         Ok(())
     }
@@ -200,7 +240,7 @@ impl Link {
         &mut self,
         now: Time,
         heard: Heard<'_>,
-        is_joined: &dyn Fn(&str) -> bool,
+        surroundings: &dyn Surroundings,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
         let Wire::Hosted(hosted) = &mut self.wire else {
@@ -208,7 +248,7 @@ impl Link {
         };
         self.conversation.heard_at(now);
         let was_proved = self.conversation.is_proved();
-        self.conversation.hear(heard, is_joined, events)?;
+        self.conversation.hear(heard, surroundings, events)?;
         if !was_proved && self.conversation.is_proved() {
             hosted.handle_proof();
         }
@@ -239,6 +279,6 @@ impl Link {
 impl Beginning<'_> {
     fn conversation(&self) -> Conversation {
         let own_key = self.device.public();
-        Conversation::new(self.now, own_key, self.drive.clone(), self.budget.clone(), self.is_drive_peer)
+        Conversation::new(self.now, own_key, self.drive.clone(), self.memory.clone(), self.is_drive_peer)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::channel::hypercore::{self, EXTENSION, Extensions, Received};
 use crate::channel::peersockets;
-use crate::conversation::{Conversation, Heard, LinkEvent, Said, Session};
+use crate::conversation::{Conversation, Established, Heard, LinkEvent, Said, Surroundings};
 use crate::error::LinkError;
 use crate::limits;
 use crate::secure::{DeviceKey, Entropy, Role, Secure};
@@ -60,21 +60,23 @@ impl Sealed {
         &mut self,
         bytes: &[u8],
         conversation: &mut Conversation,
-        is_joined: &dyn Fn(&str) -> bool,
+        surroundings: &dyn Surroundings,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
         self.secure.handle_bytes(bytes);
         loop {
             let frame = self.secure.poll_frame(longest_frame(conversation))?;
-            self.open_channels_when_established(conversation)?;
+            self.open_channels_when_established(conversation, surroundings)?;
             if self.secure.has_heard_keepalive() {
                 conversation.heard_keepalive();
+                conversation.handle_frame();
             }
             let Some(frame) = frame else {
                 return Ok(());
             };
+            conversation.handle_frame();
             let written = self.secure.output_length();
-            self.handle_frame(&frame, conversation, is_joined, events)?;
+            self.handle_frame(&frame, conversation, surroundings, events)?;
             self.converse(conversation, 0);
             self.answered += self.secure.output_length() - written;
             if self.answered > limits::LINK_OUTPUT {
@@ -114,15 +116,19 @@ impl Sealed {
         self.seal_mux();
     }
 
-    fn open_channels_when_established(&mut self, conversation: &mut Conversation) -> Result<(), LinkError> {
+    fn open_channels_when_established(
+        &mut self,
+        conversation: &mut Conversation,
+        surroundings: &dyn Surroundings,
+    ) -> Result<(), LinkError> {
         let (None, Some(remote), Some(hash)) = (self.channels, self.secure.remote(), self.secure.handshake_hash())
         else {
             return Ok(());
         };
         let role = self.secure.role();
-        conversation.begin(Session { remote, role, handshake_hash: *hash })?;
+        conversation.begin(Established { remote, role, handshake_hash: *hash }, surroundings)?;
         let drive = conversation.drive();
-        let handshake = peersockets::open_handshake(drive, role, hash);
+        let handshake = conversation.open_handshake().unwrap_or_default();
         let peersockets = self.mux.open(peersockets::PROTOCOL, &drive.channel_id(hash), &handshake);
         let drive = conversation.has_drive_channel().then(|| {
             let handshake = hypercore::open_handshake(drive, role, hash);
@@ -137,7 +143,7 @@ impl Sealed {
         &mut self,
         frame: &[u8],
         conversation: &mut Conversation,
-        is_joined: &dyn Fn(&str) -> bool,
+        surroundings: &dyn Surroundings,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
         let (Some(channels), Some(hash)) = (self.channels, self.secure.handshake_hash()) else {
@@ -170,7 +176,7 @@ impl Sealed {
                     },
                 },
             };
-            conversation.hear(heard, is_joined, events)
+            conversation.hear(heard, surroundings, events)
         })?;
         if let Some(drive) = channels.drive {
             for (kind, payload) in answers {

@@ -1,5 +1,6 @@
 //! The swarm's circuits: what relays say, and whom this device dials and answers (PROTOCOL.md §3).
 
+use super::devices::Loss;
 use super::endpoint::Phase;
 use super::output::{Output, SocketId, State};
 use super::{Carrier, Place, Swarm};
@@ -68,12 +69,14 @@ impl Swarm {
             }
             FromRelay::HungUp(line, reason) if is_joined => {
                 if let Some(link) = self.relays[index].link(line) {
-                    self.remove_link(now, link, reason.allows_redial());
+                    self.remove_link(now, link, Loss::Cut, reason.allows_redial());
                 }
             }
             FromRelay::Left(member) if is_joined => {
                 if let Some(link) = self.relays[index].leave(member) {
-                    self.remove_link(now, link, false);
+                    // That it is gone is the relay's word. The next dial shows whether it is.
+                    let has_session = self.links.get(&link).is_some_and(|attached| attached.link.standings().is_some());
+                    self.remove_link(now, link, Loss::Closed, has_session);
                 }
             }
             _ => self.drop_stranger(now, Place::Relay(index), "sent a frame out of turn"),
@@ -106,7 +109,7 @@ impl Swarm {
     fn add_circuit(&mut self, now: Time, relay: usize, line: Line, role: Role) {
         let link = self.add_link(now, Carrier::Circuit { relay, line }, role);
         if let Some(older) = self.relays[relay].attach(line, link) {
-            self.remove_link(now, older, false);
+            self.remove_link(now, older, Loss::Cut, false);
         }
     }
 }

@@ -1,11 +1,14 @@
-//! Who is here: devices by key, and the peer ids they keep.
+//! Who is here: devices by key, the peer ids they keep, and how long one is missed before it has left (PROTOCOL.md §9, §14).
 
 use std::collections::VecDeque;
 
 use super::LinkId;
 use super::output::PeerId;
+use crate::channel::peersockets::{Incarnation, Standing};
 use crate::limits;
+use crate::path::Path;
 use crate::table::Table;
+use crate::time::{Duration, Time};
 
 /// A device's public key.
 pub type Key = [u8; 32];
@@ -19,10 +22,17 @@ pub struct Device {
     pub key: Key,
     /// Its proved links, oldest first. We send on the first.
     pub links: Vec<LinkId>,
-    /// The link that its last message came on.
+    /// Without a session: the link that its last message came on.
     pub heard_on: Option<LinkId>,
     /// What went to and fro.
     pub traffic: Traffic,
+    /// The session with it, if both keep one.
+    pub path: Option<Path>,
+    presence: Presence,
+    /// Which of our sessions with it this is.
+    epoch: u64,
+    /// Its goodbye came ahead of messages that it sent before.
+    farewell: Option<Farewell>,
 }
 
 /// Messages and bytes of messages exchanged with a device.
@@ -38,8 +48,28 @@ pub struct Traffic {
     pub bytes_out: u64,
 }
 
+/// What the application knows of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    /// It has joined.
+    Here,
+    /// It has joined, and is waited for without a link until this moment.
+    Awaited(Time),
+    /// It has left; what is between us is kept until this moment.
+    Missed(Time),
+    /// It has left for good, or comes back as if for the first time.
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Farewell {
+    /// So many messages it sent.
+    after: u64,
+    until: Time,
+}
+
 /// What the application must be told after a link came or went.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Nothing.
     None,
@@ -51,45 +81,146 @@ pub enum Change {
     LeftAndJoined,
 }
 
+/// What becomes of a link whose device has proved the drive key.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is one of the device's links.
+    Admitted {
+        /// The device.
+        peer: PeerId,
+        /// What the application must be told.
+        change: Change,
+        /// Links of the device that belong to what is over.
+        over: Vec<LinkId>,
+        /// Messages of ours that the device says have arrived.
+        acknowledged: Option<u64>,
+    },
+    /// There are too many devices.
+    Crowded,
+    /// It was made for a session that is over, or the device has links of a session and this is none.
+    Stale,
+}
+
+/// How a device's link came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// Something between us broke.
+    Cut,
+    /// Its own socket closed, as far as the relay knows.
+    Closed,
+    /// It left on purpose, or we do.
+    Goodbye,
+}
+
+/// What time brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It was waited for long enough.
+    Left(PeerId),
+    /// Its last messages did not come behind its goodbye.
+    Goodbye(PeerId),
+    /// It did not come back. Its links, if it has any, are over.
+    Over(Vec<LinkId>),
+}
+
 /// All devices that were met, as far as they are remembered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Devices {
     devices: Table<PeerId, Device>,
-    /// Devices without a link, the one that left first in front.
+    /// Devices without a link or session, the one that left first in front.
     departed: VecDeque<PeerId>,
     last_peer: u32,
+    /// What names our end of every session; the epoch is that of a device which we do not remember.
+    incarnation: Incarnation,
+    last_epoch: u64,
+    /// How long a session outlives the leave of its device; zero if none is kept at all.
+    session_time: Duration,
 }
 
 impl Devices {
-    /// Adds a proved link of a device; `None` if there are too many devices.
-    pub fn add_link(&mut self, key: Key, link: LinkId) -> Option<(PeerId, Change)> {
-        let known = self.devices.values().find(|device| device.key == key).map(|device| device.peer);
-        if let Some(device) =
-            known.and_then(|peer| self.devices.get_mut(&peer)).filter(|device| !device.links.is_empty())
-        {
-            device.links.push(link);
-            return Some((device.peer, Change::None));
+    /// No device was met. `name` is random.
+    pub fn new(name: [u8; 32], session_time: Duration) -> Self {
+        Self {
+            devices: Table::default(),
+            departed: VecDeque::new(),
+            last_peer: 0,
+            incarnation: Incarnation { device: name, epoch: 0 },
+            last_epoch: 0,
+            session_time,
         }
-        if self.devices.len() - self.departed.len() >= limits::DEVICES {
-            return None;
-        }
-        let peer = match known {
-            Some(peer) => {
-                self.departed.retain(|departed| *departed != peer);
-                peer
-            }
-            None => {
-                self.last_peer += 1;
-                PeerId(self.last_peer)
-            }
-        };
-        let new = || Device { peer, key, links: Vec::new(), heard_on: None, traffic: Traffic::default() };
-        self.devices.get_or_insert_with(peer, new).links.push(link);
-        Some((peer, Change::Joined))
     }
 
-    /// Removes a link of a device. `was_used` says whether messages in flight on it may be lost.
-    pub fn remove_link(&mut self, peer: PeerId, link: LinkId, was_used: bool) -> Change {
+    /// Where the session with a device stands, if we keep any.
+    pub fn standing(&self, key: &Key) -> Option<Standing> {
+        let device = self.of_key(key);
+        let path = device.and_then(|device| device.path.as_ref());
+        (!self.session_time.is_zero()).then(|| Standing {
+            own: self.incarnation_towards(device),
+            other: path.map(Path::other),
+            received: path.map_or(0, Path::received),
+        })
+    }
+
+    /// Adds a proved link of a device. `standings` are what both Opens said of the session, ours first.
+    pub fn add_link(&mut self, key: Key, link: LinkId, standings: Option<(Standing, Standing)>) -> Admission {
+        let known = self.of_key(&key);
+        let own = self.incarnation_towards(known);
+        if standings.is_some_and(|(ours, _)| ours.own != own) {
+            return Admission::Stale;
+        }
+        let goes_on = known.is_none_or(|device| match (&device.path, standings) {
+            (Some(path), Some((_, theirs))) => path.other() == theirs.own,
+            (None, None) => true,
+            (Some(_), None) => false,
+            (None, Some(_)) => device.links.is_empty(),
+        });
+        let is_older =
+            known.and_then(|device| device.path.as_ref()).zip(standings).is_some_and(|(path, (_, theirs))| {
+                path.other().device == theirs.own.device && path.other().epoch > theirs.own.epoch
+            });
+        let is_lesser =
+            standings.is_none() && known.is_some_and(|device| device.path.is_some() && !device.links.is_empty());
+        if is_older || is_lesser {
+            return Admission::Stale;
+        }
+        if known.is_none_or(|device| !device.is_present()) && self.present().count() >= limits::DEVICES {
+            return Admission::Crowded;
+        }
+        let peer = known.map(|device| device.peer);
+        let device = self.remembered(key, peer);
+        let was_here = device.is_present();
+        let mut over = Vec::new();
+        if !goes_on {
+            over = std::mem::take(&mut device.links);
+            device.path = None;
+            device.farewell = None;
+        }
+        if let Some((_, theirs)) = standings {
+            device.path.get_or_insert_with(|| Path::new(theirs.own));
+        }
+        device.links.push(link);
+        device.presence = Presence::Here;
+        let change = match (was_here, goes_on) {
+            (false, _) => Change::Joined,
+            (true, true) => Change::None,
+            (true, false) => Change::LeftAndJoined,
+        };
+        let knows_us = standings.filter(|(_, theirs)| theirs.other == Some(own));
+        let acknowledged = knows_us.map(|(_, theirs)| theirs.received);
+        Admission::Admitted { peer: device.peer, change, over, acknowledged }
+    }
+
+    /// Begins a session with a device on a link of its. Its other links, which know none, are over.
+    pub fn begin_session(&mut self, peer: PeerId, link: LinkId, other: Incarnation) -> Vec<LinkId> {
+        let Some(device) = self.devices.get_mut(&peer).filter(|device| device.path.is_none()) else {
+            return Vec::new();
+        };
+        device.path = Some(Path::new(other));
+        device.links.extract_if(.., |other| *other != link).collect()
+    }
+
+    /// Removes a link of a device. `was_used` says whether messages in flight on it may be lost where no session keeps them.
+    pub fn remove_link(&mut self, now: Time, peer: PeerId, link: LinkId, loss: Loss, was_used: bool) -> Change {
         let Some(device) = self.devices.get_mut(&peer) else {
             return Change::None;
         };
@@ -97,15 +228,132 @@ impl Devices {
             return Change::None;
         };
         device.links.remove(position);
-        if device.links.is_empty() {
-            self.departed.push_back(peer);
-            self.forget_the_oldest();
-            Change::Left
-        } else if was_used {
-            Change::LeftAndJoined
-        } else {
-            Change::None
+        match (device.links.is_empty(), device.path.is_some()) {
+            (true, true) if loss != Loss::Goodbye => {
+                if device.presence == Presence::Here {
+                    let grace = if loss == Loss::Closed { limits::GRACE_AFTER_CLOSE } else { limits::GRACE };
+                    device.presence = Presence::Awaited(now + grace);
+                }
+                Change::None
+            }
+            (true, _) => {
+                let was_here = device.is_present();
+                self.forget_session(peer);
+                if was_here { Change::Left } else { Change::None }
+            }
+            (false, false) if was_used => Change::LeftAndJoined,
+            (false, _) => Change::None,
         }
+    }
+
+    /// Nothing has been heard of a device for long, although it has links.
+    pub fn miss(&mut self, now: Time, peer: PeerId) -> Change {
+        let until = now + self.session_time;
+        match self.devices.get_mut(&peer) {
+            Some(device) if device.is_present() => {
+                device.presence = Presence::Missed(until);
+                self.forget_what_is_too_much();
+                Change::Left
+            }
+            _ => Change::None,
+        }
+    }
+
+    /// A device that has links gave a sign of life.
+    pub fn hear(&mut self, peer: PeerId) -> Change {
+        match self.devices.get_mut(&peer) {
+            Some(device) if matches!(device.presence, Presence::Missed(_)) && !device.links.is_empty() => {
+                device.presence = Presence::Here;
+                Change::Joined
+            }
+            _ => Change::None,
+        }
+    }
+
+    /// A device says goodbye, after so many messages. Returns whether all of them have come.
+    pub fn hear_goodbye(&mut self, now: Time, peer: PeerId, after: Option<u64>) -> bool {
+        let Some(device) = self.devices.get_mut(&peer) else {
+            return true;
+        };
+        match (&device.path, after) {
+            (Some(path), Some(after)) if path.received() < after => {
+                device.farewell = Some(Farewell { after, until: now + limits::GRACE_AFTER_CLOSE });
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Whether a device that said goodbye has nothing more to say.
+    pub fn has_said_all(&self, peer: PeerId) -> bool {
+        let device = self.devices.get(&peer);
+        let path = device.and_then(|device| device.path.as_ref());
+        device
+            .and_then(|device| device.farewell)
+            .is_some_and(|farewell| path.is_none_or(|path| path.received() >= farewell.after))
+    }
+
+    /// What is due at this moment.
+    pub fn handle_timeout(&mut self, now: Time) -> Vec<Due> {
+        let mut due = Vec::new();
+        let peers: Vec<PeerId> =
+            self.devices.values().filter(|device| device.is_due(now)).map(|device| device.peer).collect();
+        for peer in peers {
+            let Some(device) = self.devices.get(&peer) else {
+                continue;
+            };
+            due.push(match device.presence {
+                _ if device.farewell.is_some_and(|farewell| farewell.until <= now) => Due::Goodbye(peer),
+                Presence::Awaited(_) => {
+                    self.miss(now, peer);
+                    Due::Left(peer)
+                }
+                _ => {
+                    let links = device.links.clone();
+                    self.forget_session(peer);
+                    Due::Over(links)
+                }
+            });
+        }
+        due
+    }
+
+    /// When something is due.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.devices.values().filter_map(Device::next_timeout).min()
+    }
+
+    /// Gives up what waits for the device that has been missed longest of those for whom something does. Returns which it was.
+    pub fn forget_oldest_that_waits(&mut self) -> Option<PeerId> {
+        self.forget_oldest(|path| path.outbox.as_ref().is_some_and(|outbox| outbox.bytes() > 0))
+    }
+
+    fn forget_oldest(&mut self, is_meant: impl Fn(&Path) -> bool) -> Option<PeerId> {
+        let missed = self.devices.values().filter_map(|device| match device.presence {
+            Presence::Missed(until) if device.path.as_ref().is_some_and(&is_meant) => Some((until, device.peer)),
+            _ => None,
+        });
+        let (_, peer) = missed.min()?;
+        self.forget_session(peer);
+        Some(peer)
+    }
+
+    /// What is between us and a device is over: the next session is another one.
+    pub fn forget_session(&mut self, peer: PeerId) {
+        self.last_epoch += 1;
+        let Some(device) = self.devices.get_mut(&peer) else {
+            return;
+        };
+        device.epoch = self.last_epoch;
+        device.path = None;
+        device.farewell = None;
+        device.heard_on = None;
+        device.links.clear();
+        device.presence = Presence::Gone;
+        if !self.departed.contains(&peer) {
+            self.departed.push_back(peer);
+        }
+        self.forget_what_is_too_much();
     }
 
     /// The device behind a peer id, if it is remembered.
@@ -120,7 +368,12 @@ impl Devices {
 
     /// Every device that is here, by peer id.
     pub fn present(&self) -> impl Iterator<Item = &Device> {
-        self.devices.values().filter(|device| !device.links.is_empty())
+        self.devices.values().filter(|device| device.is_present())
+    }
+
+    /// Every device that something is kept for, by peer id.
+    pub fn kept(&self) -> impl Iterator<Item = &Device> {
+        self.devices.values().filter(|device| device.presence != Presence::Gone)
     }
 
     /// Whether this id was ever given to a device.
@@ -128,12 +381,75 @@ impl Devices {
         (1..=self.last_peer).contains(&peer.0)
     }
 
-    fn forget_the_oldest(&mut self) {
+    fn of_key(&self, key: &Key) -> Option<&Device> {
+        self.devices.values().find(|device| device.key == *key)
+    }
+
+    fn incarnation_towards(&self, device: Option<&Device>) -> Incarnation {
+        Incarnation { epoch: device.map_or(self.incarnation.epoch, |device| device.epoch), ..self.incarnation }
+    }
+
+    /// The device of this key, under the id that it has or a new one.
+    fn remembered(&mut self, key: Key, known: Option<PeerId>) -> &mut Device {
+        let peer = match known {
+            Some(peer) => {
+                self.departed.retain(|departed| *departed != peer);
+                peer
+            }
+            None => {
+                self.last_peer += 1;
+                PeerId(self.last_peer)
+            }
+        };
+        let epoch = self.incarnation.epoch;
+        self.devices.get_or_insert_with(peer, || Device {
+            peer,
+            key,
+            links: Vec::new(),
+            heard_on: None,
+            traffic: Traffic::default(),
+            path: None,
+            presence: Presence::Gone,
+            epoch,
+            farewell: None,
+        })
+    }
+
+    fn forget_what_is_too_much(&mut self) {
+        while self.devices.values().filter(|device| matches!(device.presence, Presence::Missed(_))).count()
+            > limits::SESSIONS
+        {
+            if self.forget_oldest(|path| path.outbox.is_some()).is_none() {
+                break;
+            }
+        }
         while self.departed.len() > limits::DEPARTED_DEVICES {
             if let Some(peer) = self.departed.pop_front() {
                 self.devices.remove(&peer);
+                // Whoever is not remembered is met in a session that there was none like before.
+                self.last_epoch += 1;
+                self.incarnation.epoch = self.last_epoch;
             }
         }
+    }
+}
+
+impl Device {
+    /// Whether the application has been told that it joined, and not that it left.
+    pub fn is_present(&self) -> bool {
+        matches!(self.presence, Presence::Here | Presence::Awaited(_))
+    }
+
+    fn is_due(&self, now: Time) -> bool {
+        self.next_timeout().is_some_and(|at| at <= now)
+    }
+
+    fn next_timeout(&self) -> Option<Time> {
+        let presence = match self.presence {
+            Presence::Awaited(until) | Presence::Missed(until) => Some(until),
+            Presence::Here | Presence::Gone => None,
+        };
+        presence.into_iter().chain(self.farewell.map(|farewell| farewell.until)).min()
     }
 }
 
@@ -147,31 +463,41 @@ mod tests {
         key
     }
 
+    /// Adds a link without a session.
+    fn add(devices: &mut Devices, number: usize, link: u32) -> Option<(PeerId, Change)> {
+        match devices.add_link(key(number), LinkId(link), None) {
+            Admission::Admitted { peer, change, .. } => Some((peer, change)),
+            Admission::Crowded => None,
+            Admission::Stale => panic!("there is no session"),
+        }
+    }
+
     #[test]
     fn departed_devices_are_forgotten_oldest_first_and_their_ids_not_given_again() {
-        let mut devices = Devices::default();
+        let mut devices = Devices::new([7; 32], Duration::ZERO);
+        let now = Time::default();
         let count = limits::DEPARTED_DEVICES + 10;
         for number in 0..count {
-            let (peer, change) = devices.add_link(key(number), LinkId(1)).unwrap();
+            let (peer, change) = add(&mut devices, number, 1).unwrap();
             assert_eq!((peer, change), (PeerId(number as u32 + 1), Change::Joined));
-            assert_eq!(devices.remove_link(peer, LinkId(1), false), Change::Left);
+            assert_eq!(devices.remove_link(now, peer, LinkId(1), Loss::Cut, false), Change::Left);
         }
         assert_eq!(devices.devices.len(), limits::DEPARTED_DEVICES);
-        let (forgotten, _) = devices.add_link(key(0), LinkId(2)).unwrap();
+        let (forgotten, _) = add(&mut devices, 0, 2).unwrap();
         assert_eq!(forgotten, PeerId(count as u32 + 1));
-        let (remembered, _) = devices.add_link(key(20), LinkId(3)).unwrap();
+        let (remembered, _) = add(&mut devices, 20, 3).unwrap();
         assert_eq!(remembered, PeerId(21));
     }
 
     #[test]
     fn one_device_more_than_the_limit_is_turned_away() {
-        let mut devices = Devices::default();
+        let mut devices = Devices::new([7; 32], Duration::ZERO);
         for number in 0..limits::DEVICES {
-            assert!(devices.add_link(key(number), LinkId(number as u32)).is_some());
+            assert!(add(&mut devices, number, number as u32).is_some());
         }
-        assert_eq!(devices.add_link(key(9_999), LinkId(9_999)), None);
-        devices.remove_link(PeerId(1), LinkId(0), false);
-        assert!(devices.add_link(key(9_999), LinkId(9_999)).is_some());
-        assert_eq!(devices.add_link(key(0), LinkId(0)), None, "also one that was here before");
+        assert_eq!(add(&mut devices, 9_999, 9_999), None);
+        devices.remove_link(Time::default(), PeerId(1), LinkId(0), Loss::Cut, false);
+        assert!(add(&mut devices, 9_999, 9_999).is_some());
+        assert_eq!(add(&mut devices, 0, 0), None, "also one that was here before");
     }
 }

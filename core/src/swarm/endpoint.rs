@@ -106,8 +106,9 @@ impl Endpoint {
         self.has_been_tried = true;
     }
 
-    /// The attempt or the socket is over: the next one waits longer each time, and a hopeless one for ever.
-    pub fn fail(&mut self, now: Time, random: &mut Random) {
+    /// The attempt or the socket is over: the next one waits longer each time, though not long if peers were
+    /// reached through it, and a hopeless one for ever.
+    pub fn fail(&mut self, now: Time, was_in_use: bool, random: &mut Random) {
         if self.is_hopeless {
             self.rest();
             return;
@@ -115,6 +116,8 @@ impl Endpoint {
         if matches!(self.phase, Phase::Joined(_, since) if now.since(since) >= limits::RELAY_IS_SOUND_AFTER) {
             self.failures = 0;
             self.reported = None;
+        } else if was_in_use {
+            self.failures = self.failures.min(1);
         }
         let pause = backoff(limits::RETRY_FIRST, limits::RETRY_MAX, self.failures, random);
         self.failures = self.failures.saturating_add(1);
@@ -140,6 +143,13 @@ impl Endpoint {
         if matches!(self.phase, Phase::Waiting(_)) {
             self.failures = 0;
             self.phase = Phase::Waiting(now);
+        }
+    }
+
+    /// Tries it at this moment, if it waits for a later one.
+    pub fn hasten(&mut self, at: Time) {
+        if let Phase::Waiting(later) = self.phase {
+            self.phase = Phase::Waiting(later.min(at));
         }
     }
 

@@ -2,8 +2,10 @@
 //!
 //! A swarm that hosts gets an [`Output::Host`](super::Output::Host) for everything that is to be done to such a stream, in order.
 
-use super::{Attached, Carrier, LinkId, State, Swarm};
-use crate::conversation::{Heard, Session};
+use super::devices::Loss;
+use super::links::Here;
+use super::{Carrier, LinkId, State, Swarm};
+use crate::conversation::{Established, Heard};
 use crate::error::LinkError;
 use crate::rendezvous::HangupReason;
 use crate::secure::Role;
@@ -15,17 +17,18 @@ impl Swarm {
     pub fn handle_stream(&mut self, now: Time) -> LinkId {
         let link = self.add_link(now, Carrier::Host, Role::Initiator);
         if self.state == State::Closed {
-            self.remove_link(now, link, false);
+            self.remove_link(now, link, Loss::Goodbye, false);
         }
         link
     }
 
     /// The handshake of a host's stream is complete.
-    pub fn handle_stream_opened(&mut self, now: Time, link: LinkId, session: Session) {
+    pub fn handle_stream_opened(&mut self, now: Time, link: LinkId, established: Established) {
         let Some(attached) = self.links.get_mut(&link) else {
             return;
         };
-        match attached.link.handle_session(session) {
+        let surroundings = Here { handles: &self.handles, devices: &self.devices };
+        match attached.link.handle_established(established, &surroundings) {
             Ok(()) => self.queue_link(link),
             Err(error) => self.end_link(now, link, error),
         }
@@ -33,7 +36,7 @@ impl Swarm {
 
     /// Something was heard on the channels of a host's stream.
     pub fn handle_stream_heard(&mut self, now: Time, link: LinkId, heard: Heard<'_>) {
-        self.hear(now, link, |link, is_joined, events| link.handle_heard(now, heard, is_joined, events));
+        self.hear(now, link, |link, surroundings, events| link.handle_heard(now, heard, surroundings, events));
         self.settle();
     }
 
@@ -59,6 +62,7 @@ impl Swarm {
         if let Some(attached) = self.links.get_mut(&link) {
             attached.link.handle_sign_of_life(now);
         }
+        self.hear_device(now, link);
     }
 
     /// Closes the device for the application, and says goodbye on its circuits; nobody is met any more. For a host, to be called a little
@@ -67,15 +71,16 @@ impl Swarm {
         self.handles.close_all();
         self.early.clear();
         self.set_state(State::Closed);
-        let is_circuit = |attached: &Attached| matches!(attached.carrier, Carrier::Circuit { .. });
-        let circuits = self.links.iter().filter(|(_, attached)| is_circuit(attached)).map(|(id, _)| *id);
-        let circuits: Vec<LinkId> = circuits.collect();
-        for id in circuits {
-            match self.links.get_mut(&id) {
-                Some(attached) if attached.link.is_proved() => attached.link.goodbye(),
-                _ => self.hang_up(now, id, HangupReason::Done),
+        for links in self.links_by_device() {
+            let mut finished = None;
+            for id in links {
+                match self.links.get_mut(&id).filter(|attached| matches!(attached.carrier, Carrier::Circuit { .. })) {
+                    Some(attached) if attached.link.is_proved() => finished = attached.link.goodbye(finished),
+                    Some(_) => self.hang_up(now, id, HangupReason::Done),
+                    None => {}
+                }
+                self.queue_link(id);
             }
-            self.queue_link(id);
         }
     }
 

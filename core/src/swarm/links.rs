@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use super::devices::{Devices, Loss};
+use super::handles::Handles;
 use super::output::{Output, PeerId, Report};
 use super::{Attached, Carrier, LinkId, Pending, Place, Swarm};
+use crate::channel::peersockets::Standing;
 use crate::code::Code;
-use crate::conversation::LinkEvent;
+use crate::conversation::{LinkEvent, Surroundings};
 use crate::error::LinkError;
 use crate::limits;
 use crate::link::{Beginning, HostAction, Link};
@@ -23,7 +26,7 @@ impl Swarm {
             role,
             device: &self.device,
             drive: self.drive.clone(),
-            budget: self.budget.clone(),
+            memory: self.memory.clone(),
             is_drive_peer: !matches!(carrier, Carrier::Circuit { .. }),
         };
         let link = match carrier {
@@ -37,7 +40,7 @@ impl Swarm {
     }
 
     pub(super) fn handle_link_bytes(&mut self, now: Time, id: LinkId, bytes: &[u8]) {
-        self.hear(now, id, |link, is_joined, events| link.handle_bytes(now, bytes, is_joined, events));
+        self.hear(now, id, |link, surroundings, events| link.handle_bytes(now, bytes, surroundings, events));
     }
 
     /// Lets a link hear something, and does what follows.
@@ -45,20 +48,29 @@ impl Swarm {
         &mut self,
         now: Time,
         id: LinkId,
-        hear: impl FnOnce(&mut Link, &dyn Fn(&str) -> bool, &mut Vec<LinkEvent>) -> Result<(), LinkError>,
+        hear: impl FnOnce(&mut Link, &dyn Surroundings, &mut Vec<LinkEvent>) -> Result<(), LinkError>,
     ) {
         let Some(attached) = self.links.get_mut(&id) else {
             return;
         };
         let mut events = Vec::new();
-        let handles = &self.handles;
-        let is_joined = |topic: &str| handles.is_joined(topic);
-        let heard = hear(&mut attached.link, &is_joined, &mut events);
+        let surroundings = Here { handles: &self.handles, devices: &self.devices };
+        let mut heard = hear(&mut attached.link, &surroundings, &mut events);
+        if !events.is_empty() {
+            // It is here before anything of it is given out.
+            self.welcome_back(id);
+        }
         for event in events {
-            self.handle_link_event(now, id, event);
+            if let Err(error) = self.handle_link_event(now, id, event) {
+                heard = Err(error);
+                break;
+            }
         }
         match heard {
-            Ok(()) => self.queue_link(id),
+            Ok(()) => {
+                self.hear_device(now, id);
+                self.queue_link(id);
+            }
             Err(error) => self.end_link(now, id, error),
         }
     }
@@ -76,22 +88,18 @@ impl Swarm {
     }
 
     /// Removes a link whose carrier is over, and tells what that means for its device.
-    pub(super) fn remove_link(&mut self, now: Time, id: LinkId, may_redial: bool) {
-        let Some(attached) = self.links.remove(&id) else {
+    pub(super) fn remove_link(&mut self, now: Time, id: LinkId, loss: Loss, may_redial: bool) {
+        let Some(mut attached) = self.links.remove(&id) else {
             return;
         };
-        let has_carried = attached.link.has_carried();
-        let Attached { carrier, role, peer, .. } = attached;
+        self.detach(now, id, &mut attached, loss);
+        let Attached { carrier, role, .. } = attached;
         self.end_hosting(id, attached.link);
         if let Carrier::Circuit { relay, line } = carrier {
             self.relays[relay].detach(line, id);
             if may_redial && role == Role::Initiator && self.relays[relay].endpoint.joined_socket().is_some() {
                 self.relays[relay].redial_later(line.member, now, &mut self.random);
             }
-        }
-        if let Some(peer) = peer {
-            let change = self.devices.remove_link(peer, id, has_carried);
-            self.tell(peer, change);
         }
         if carrier == Carrier::Host {
             self.update_state();
@@ -146,27 +154,29 @@ impl Swarm {
         None
     }
 
-    /// Lets a link say its last words and goodbye, whatever a socket's buffer holds: there is no later.
-    pub(super) fn say_goodbye(&mut self, id: LinkId) {
-        let Some(Attached { mut link, carrier, peer, .. }) = self.links.remove(&id) else {
-            return;
-        };
-        link.goodbye();
-        if let Some(socket) = carrier.place().and_then(|place| self.endpoint(place).open_socket()) {
+    /// Lets a link say its last words and goodbye, whatever a socket's buffer holds: there is no later. In a session, `finished`
+    /// messages went on other links if none go on this one; returns how many went at last.
+    pub(super) fn say_goodbye(&mut self, now: Time, id: LinkId, finished: Option<u64>) -> Option<u64> {
+        let mut attached = self.links.remove(&id)?;
+        let finished = attached.link.goodbye(finished);
+        if let Some(socket) = attached.carrier.place().and_then(|place| self.endpoint(place).open_socket()) {
             loop {
-                let chunk = link.take_output(limits::CIRCUIT_CHUNK);
+                let chunk = attached.link.take_output(limits::CIRCUIT_CHUNK);
                 if chunk.is_empty() {
                     break;
                 }
-                self.output(Output::Write { socket, message: carrier.message(chunk) });
+                self.output(Output::Write { socket, message: attached.carrier.message(chunk) });
             }
         }
-        self.end_hosting(id, link);
-        if let Some(peer) = peer {
-            // On the way out nothing is promoted: the device's other links say goodbye too.
-            let change = self.devices.remove_link(peer, id, false);
-            self.tell(peer, change);
-        }
+        self.detach(now, id, &mut attached, Loss::Goodbye);
+        self.end_hosting(id, attached.link);
+        finished
+    }
+
+    /// All links: those of one device together, the one that it is sent messages on first.
+    pub(super) fn links_by_device(&self) -> Vec<Vec<LinkId>> {
+        let strangers = self.links.iter().filter(|(_, attached)| attached.peer.is_none()).map(|(id, _)| vec![*id]);
+        self.devices.kept().map(|device| device.links.clone()).chain(strangers).collect()
     }
 
     /// Has the host do what is left for a link that is over, and end its stream.
@@ -179,43 +189,62 @@ impl Swarm {
         }
     }
 
-    fn handle_link_event(&mut self, now: Time, id: LinkId, event: LinkEvent) {
+    fn handle_link_event(&mut self, now: Time, id: LinkId, event: LinkEvent) -> Result<(), LinkError> {
+        if let LinkEvent::Proved(key) = event {
+            self.handle_proof(now, id, key);
+            return Ok(());
+        }
+        // Not so for whatever comes behind a goodbye.
+        let Some(peer) = self.peer_of(id) else {
+            return Ok(());
+        };
         match event {
-            LinkEvent::Proved(key) => self.handle_proof(now, id, key),
-            LinkEvent::Message { topic, bytes } => {
-                if let Some(peer) = self.peer_of(id) {
-                    self.leave_older_link(now, peer, id);
+            LinkEvent::Message { number: Some(number), topic, bytes } => {
+                if self.receive(now, peer, number, bytes.len())? {
                     self.deliver(peer, &topic, bytes);
                 }
             }
-            LinkEvent::Lost { topic, length } => {
-                let peer = self.peer_of(id);
-                let why = if length > limits::MESSAGE {
-                    format!("it is longer than {}", limits::MESSAGE)
-                } else {
-                    format!("{} bytes are being received already", limits::REASSEMBLY)
-                };
-                let text = format!("a message of {length} bytes was dropped: {why}");
-                let handles = self.handles.of_topic(&topic).to_vec();
-                for handle in handles {
-                    let report = Report::new(Code::MessageLost, text.clone());
-                    self.report(Report { handle: Some(handle), topic: Some(topic.clone()), peer, ..report });
+            LinkEvent::Message { number: None, topic, bytes } => {
+                self.leave_older_link(now, peer, id);
+                self.deliver(peer, &topic, bytes);
+            }
+            LinkEvent::Lost { number, topic, length } => {
+                if number.map(|number| self.receive(now, peer, number, 0)).transpose()? != Some(false) {
+                    self.report_loss(peer, &topic, length);
                 }
             }
-            LinkEvent::Goodbye => self.handle_goodbye(now, id),
+            LinkEvent::Unwanted(number) => {
+                self.receive(now, peer, number, 0)?;
+            }
+            LinkEvent::Acknowledged(count) => self.acknowledge(peer, count)?,
+            LinkEvent::Goodbye(after) => self.handle_goodbye(now, peer, after),
+            LinkEvent::SessionOffered => self.begin_session(now, id, peer),
+            LinkEvent::Proved(_) => {}
+        }
+        Ok(())
+    }
+
+    fn report_loss(&mut self, peer: PeerId, topic: &Arc<str>, length: usize) {
+        let why = if length > limits::MESSAGE {
+            format!("it is longer than {}", limits::MESSAGE)
+        } else {
+            format!("{} bytes are being received already", limits::REASSEMBLY)
+        };
+        let text = format!("a message of {length} bytes was dropped: {why}");
+        let handles = self.handles.of_topic(topic).to_vec();
+        for handle in handles {
+            let report = Report::new(Code::MessageLost, text.clone());
+            self.report(Report { handle: Some(handle), topic: Some(topic.clone()), peer: Some(peer), ..report });
         }
     }
 
     fn handle_proof(&mut self, now: Time, id: LinkId, key: [u8; 32]) {
-        let Some((peer, change)) = self.devices.add_link(key, id) else {
-            self.hang_up(now, id, HangupReason::Busy);
+        let Some(carrier) = self.links.get(&id).map(|attached| attached.carrier) else {
             return;
         };
-        let Some(attached) = self.links.get_mut(&id) else {
+        let Some((peer, change)) = self.admit(now, id, key) else {
             return;
         };
-        attached.peer = Some(peer);
-        let carrier = attached.carrier;
         match carrier {
             Carrier::Circuit { relay, line } => self.relays[relay].forget_redials(line.member),
             Carrier::DrivePeer(index) => self.join_drive_peer(now, index),
@@ -231,23 +260,6 @@ impl Swarm {
         let older = self.devices.get(peer).and_then(|device| device.links.iter().copied().find(is_older));
         if let Some(older) = older {
             self.hang_up(now, older, HangupReason::Done);
-        }
-    }
-
-    /// The device itself said that it leaves: none of its links is worth keeping.
-    fn handle_goodbye(&mut self, now: Time, id: LinkId) {
-        let Some(device) = self.peer_of(id).and_then(|peer| self.devices.get(peer)) else {
-            return;
-        };
-        let peer = device.peer;
-        let links = device.links.clone();
-        for link in links {
-            let change = self.devices.remove_link(peer, link, false);
-            if let Some(attached) = self.links.get_mut(&link) {
-                attached.peer = None;
-            }
-            self.tell(peer, change);
-            self.hang_up(now, link, HangupReason::Done);
         }
     }
 
@@ -274,7 +286,9 @@ impl Swarm {
             return;
         };
         let carrier = attached.carrier;
-        if error.is_violation() && attached.link.is_proved() {
+        // What was damaged in a session comes again: nobody has to know.
+        let is_mended = error == LinkError::Damaged && attached.link.standings().is_some();
+        if error.is_violation() && attached.link.is_proved() && !is_mended {
             let url = carrier.place().map(|place| self.endpoint(place).url.clone());
             self.report(Report { url, peer: attached.peer, ..Report::new(Code::PeerMisbehaved, error.to_string()) });
         }
@@ -296,15 +310,31 @@ impl Swarm {
                 if let Some(socket) = self.relays[relay].endpoint.joined_socket() {
                     self.write(socket, &ToRelay::Hangup(line, reason));
                 }
-                self.remove_link(now, id, reason.allows_redial());
+                self.remove_link(now, id, Loss::Cut, reason.allows_redial());
             }
             Carrier::DrivePeer(index) => self.end_drive_peer(now, index, None),
-            Carrier::Host => self.remove_link(now, id, false),
+            Carrier::Host => self.remove_link(now, id, Loss::Closed, false),
         }
     }
 
     fn peer_of(&self, id: LinkId) -> Option<PeerId> {
         self.links.get(&id).and_then(|attached| attached.peer)
+    }
+}
+
+/// What a link sees of its device.
+pub(super) struct Here<'a> {
+    pub handles: &'a Handles,
+    pub devices: &'a Devices,
+}
+
+impl Surroundings for Here<'_> {
+    fn is_joined(&self, topic: &str) -> bool {
+        self.handles.is_joined(topic)
+    }
+
+    fn standing(&self, remote: &[u8; 32]) -> Option<Standing> {
+        self.devices.standing(remote)
     }
 }
 

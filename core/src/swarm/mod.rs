@@ -14,23 +14,24 @@ mod links;
 mod network;
 mod output;
 mod relay;
+mod sessions;
 mod sockets;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::channel::inbox::Budget;
-use crate::channel::outbox::QueueFull;
+use crate::channel::outbox::{Bound, Outbox, QueueFull};
 use crate::code::Code;
+use crate::conversation::Memory;
 use crate::drive::DriveKey;
 use crate::limits;
 use crate::link::Link;
 use crate::random::Random;
-use crate::rendezvous::Line;
+use crate::rendezvous::{HangupReason, Line};
 use crate::secure::{DeviceKey, Entropy, Role};
-use crate::stats::{DrivePeerStats, Path, PeerStats, RelayStats, Stats};
+use crate::stats::{DrivePeerStats, PeerStats, RelayStats, Route, Stats};
 use crate::table::Table;
-use crate::time::Time;
+use crate::time::{Duration, Time};
 
 use devices::{Change, Devices};
 use drive_peers::DrivePeer;
@@ -57,6 +58,9 @@ pub struct Config<'a> {
     /// Whether the host runs the secret stream and the mux of circuits, to replicate the drive on them (see [`Output::Host`]): 32
     /// secret bytes, of which both make the device key.
     pub host_seed: Option<[u8; 32]>,
+    /// How long a session outlives the leave of its device, so that what was sent before arrives if it comes back;
+    /// [`limits::SESSION_TIME`] unless said. Zero for no sessions at all: every broken link is a leave then.
+    pub session_time: Option<Duration>,
 }
 
 /// The peers of one drive.
@@ -75,7 +79,7 @@ pub struct Swarm {
     drive: DriveKey,
     device: DeviceKey,
     random: Random,
-    budget: Budget,
+    memory: Memory,
     relays: Vec<Relay>,
     drive_peers: Vec<DrivePeer>,
     is_host: bool,
@@ -147,16 +151,17 @@ impl Swarm {
     pub fn new(now: Time, seed: [u8; 32], drive: DriveKey, config: Config<'_>) -> Self {
         let mut random = Random::from_seed(seed);
         let device = random.bytes();
+        let name = random.bytes();
         let mut swarm = Self {
             drive,
             device: DeviceKey::from_seed(config.host_seed.unwrap_or(device)),
             random,
-            budget: Budget::new(limits::REASSEMBLY),
+            memory: Memory::default(),
             relays: Vec::new(),
             drive_peers: Vec::new(),
             is_host: config.host_seed.is_some(),
             links: Table::default(),
-            devices: Devices::default(),
+            devices: Devices::new(name, config.session_time.unwrap_or(limits::SESSION_TIME)),
             handles: Handles::default(),
             early: EarlyMessages::default(),
             handshakes: Handshakes { tokens: f64::from(limits::HANDSHAKES_PER_SECOND), filled_at: now },
@@ -242,15 +247,25 @@ impl Swarm {
         if !self.devices.was_assigned(peer) {
             return (self.keeps_early(peer) && !self.early.has_room(length)).then(too_early);
         }
-        let link = self.devices.get(peer).and_then(|device| device.links.first())?;
-        self.links.get(link)?.link.bound(length).map(|bound| bound.to_string())
+        let device = self.devices.get(peer).filter(|device| device.is_present())?;
+        let bound = match device.links.first().and_then(|link| self.links.get(link)) {
+            Some(attached) => attached.link.bound(length),
+            None => device.path.as_ref()?.outbox.as_ref()?.bound(length),
+        };
+        bound.filter(|bound| *bound != Bound::All).map(|bound| bound.to_string())
     }
 
     /// Says goodbye to every peer and closes the sockets. [`resume`](Swarm::resume) comes back as the same device.
-    pub fn goodbye(&mut self) {
-        let links: Vec<LinkId> = self.links.iter().map(|(id, _)| *id).collect();
-        for link in links {
-            self.say_goodbye(link);
+    pub fn goodbye(&mut self, now: Time) {
+        for links in self.links_by_device() {
+            let mut finished = None;
+            for link in links {
+                finished = self.say_goodbye(now, link, finished);
+            }
+        }
+        let awaited: Vec<PeerId> = self.devices.kept().map(|device| device.peer).collect();
+        for peer in awaited {
+            self.end_session(now, peer, HangupReason::Done);
         }
         for place in self.places() {
             self.take_links(place);
@@ -276,8 +291,8 @@ impl Swarm {
     }
 
     /// Says goodbye for good. Every handle is closed; the state is [`State::Closed`].
-    pub fn close(&mut self) {
-        self.goodbye();
+    pub fn close(&mut self, now: Time) {
+        self.goodbye(now);
         self.handles.close_all();
         self.early.clear();
         self.set_state(State::Closed);
@@ -287,6 +302,7 @@ impl Swarm {
     pub fn handle_timeout(&mut self, now: Time) {
         self.handle_socket_timeouts(now);
         self.handle_link_timeouts(now);
+        self.handle_session_timeouts(now);
         self.settle();
     }
 
@@ -316,20 +332,21 @@ impl Swarm {
         };
         let drive_peer =
             |peer: &DrivePeer| DrivePeerStats { url: peer.endpoint.url.clone(), phase: peer.endpoint.phase.name() };
-        let peers = self.devices.present().filter_map(|device| {
-            let attached = self.links.get(device.links.first()?)?;
-            let url = attached.carrier.place().map(|place| self.endpoint(place).url.clone());
-            Some(PeerStats {
+        let peers = self.devices.present().map(|device| {
+            let attached = device.links.first().and_then(|link| self.links.get(link));
+            let place = attached.and_then(|attached| attached.carrier.place());
+            let waiting = || device.path.as_ref()?.outbox.as_ref().map(Outbox::bytes);
+            PeerStats {
                 peer: device.peer,
                 key: device.key,
-                path: match attached.carrier {
-                    Carrier::Circuit { .. } => Path::Relay,
-                    Carrier::DrivePeer(_) | Carrier::Host => Path::Direct,
-                },
-                url,
+                route: attached.map_or(Route::None, |attached| match attached.carrier {
+                    Carrier::Circuit { .. } => Route::Relay,
+                    Carrier::DrivePeer(_) | Carrier::Host => Route::Direct,
+                }),
+                url: place.map(|place| self.endpoint(place).url.clone()),
                 traffic: device.traffic,
-                queued_bytes: attached.link.queued_bytes(),
-            })
+                queued_bytes: attached.map_or_else(|| waiting().unwrap_or(0), |attached| attached.link.queued_bytes()),
+            }
         });
         Stats {
             state: self.state,
@@ -344,23 +361,6 @@ impl Swarm {
     /// Whether a message to an id that nobody has waits for whoever gets it.
     fn keeps_early(&self, peer: PeerId) -> bool {
         !self.is_settled && peer.0 > 0 && self.state != State::Closed
-    }
-
-    fn send_to(&mut self, peer: PeerId, topic: &Arc<str>, message: Vec<u8>) -> Result<(), QueueFull> {
-        let Some(device) = self.devices.get_mut(peer) else {
-            return Ok(());
-        };
-        let Some(id) = device.links.first().copied() else {
-            return Ok(());
-        };
-        let length = message.len() as u64;
-        if let Some(attached) = self.links.get_mut(&id) {
-            attached.link.send(topic, message)?;
-            device.traffic.messages_out += 1;
-            device.traffic.bytes_out += length;
-        }
-        self.queue_link(id);
-        Ok(())
     }
 
     fn output(&mut self, output: Output) {
@@ -476,7 +476,7 @@ impl Swarm {
         let redials = self.relays.iter().filter_map(Relay::next_timeout);
         let silences = self.drive_peers.iter().filter_map(|peer| peer.patience.as_ref().map(Patience::next_timeout));
         let links = self.links.values().map(|attached| attached.link.next_timeout());
-        endpoints.chain(redials).chain(silences).chain(links).min()
+        endpoints.chain(redials).chain(silences).chain(links).chain(self.next_session_timeout()).min()
     }
 
     fn entropy(&mut self) -> Entropy {

@@ -1,6 +1,7 @@
 //! The swarm's sockets to relays and drive peers: what their owner tells, and when they are opened again.
 
-use super::endpoint::{Endpoint, Phase};
+use super::devices::Loss;
+use super::endpoint::{Endpoint, Phase, backoff};
 use super::output::{Output, Report, SocketFailure, SocketId};
 use super::{LinkId, Place, Swarm};
 use crate::code::Code;
@@ -177,7 +178,9 @@ impl Swarm {
             Place::Relay(index) => &mut relays[index].endpoint,
             Place::DrivePeer(index) => &mut drive_peers[index].endpoint,
         };
-        endpoint.fail(now, random);
+        let was_in_use = endpoint.joined_socket().is_some()
+            && links.iter().any(|link| self.links.get(link).is_some_and(|attached| attached.peer.is_some()));
+        endpoint.fail(now, was_in_use, random);
         // That there is no network is a state, not an error.
         let is_gone = self.is_network_gone;
         let is_news = |code| endpoint.reported != Some(code) && !(is_gone && code == place.unreachable());
@@ -186,11 +189,23 @@ impl Swarm {
             let url = Some(endpoint.url.clone());
             self.report(Report { url, ..Report::new(code, text) });
         }
+        let loss = if matches!(place, Place::Relay(_)) { Loss::Cut } else { Loss::Closed };
         for link in links {
-            self.remove_link(now, link, false);
+            self.remove_link(now, link, loss, false);
+        }
+        if was_in_use {
+            self.hasten_others(now, place);
         }
         self.update_state();
         self.settle();
+    }
+
+    /// Peers were reached through a place that is lost: where else they may be is looked at soon, wherever it was given up for long.
+    fn hasten_others(&mut self, now: Time, lost: Place) {
+        for place in self.places().into_iter().filter(|place| *place != lost) {
+            let at = now + backoff(limits::RETRY_FIRST, limits::RETRY_MAX, 0, &mut self.random);
+            self.endpoint_mut(place).hasten(at);
+        }
     }
 
     /// Every relay and drive peer of the lists.

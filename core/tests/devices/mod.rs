@@ -4,10 +4,10 @@
 
 #![allow(dead_code)]
 
+use peersockets_core::budget::Budget;
 use peersockets_core::channel::hypercore::{self, EXTENSION};
-use peersockets_core::channel::inbox::Budget;
 use peersockets_core::channel::peersockets::{self, PROTOCOL};
-use peersockets_core::conversation::LinkEvent;
+use peersockets_core::conversation::{LinkEvent, Memory};
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::LinkError;
 use peersockets_core::limits;
@@ -60,9 +60,10 @@ impl End {
     }
 
     fn made(role: Role, device: &DeviceKey, entropy: Entropy, drive: DriveKey, is_drive_peer: bool) -> Self {
-        let budget = Budget::new(limits::REASSEMBLY);
+        let memory = Memory::default();
+        let budget = memory.incomplete.clone();
         let now = Time::default();
-        let link = Link::new(Beginning { now, role, device, drive, budget: budget.clone(), is_drive_peer }, entropy);
+        let link = Link::new(Beginning { now, role, device, drive, memory, is_drive_peer }, entropy);
         Self { role, link, budget, events: Vec::new(), ended: None }
     }
 
@@ -71,7 +72,7 @@ impl End {
         if let Some(error) = self.ended {
             return Err(error);
         }
-        let outcome = self.link.handle_bytes(now, bytes, &|_| true, &mut self.events);
+        let outcome = self.link.handle_bytes(now, bytes, &|_: &str| true, &mut self.events);
         self.ended = outcome.err();
         outcome
     }
@@ -215,7 +216,7 @@ impl Stranger {
     /// The Open that proves `drive` on this link.
     pub fn open(&self, drive: &DriveKey) -> Vec<u8> {
         let hash = self.hash();
-        open_frame(&drive.channel_id(&hash), &peersockets::open_handshake(drive, self.secure.role(), &hash))
+        open_frame(&drive.channel_id(&hash), &peersockets::open_handshake(drive, self.secure.role(), &hash, None))
     }
 }
 

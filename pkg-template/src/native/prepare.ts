@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
 import { PeerSocketsError } from '../errors.js';
 import type { ConnectOptions } from '../hyperdrive.js';
 import { misnamedOptions } from '../option-names.js';
-import { copyList, orRefuse, requireObject } from '../options.js';
+import { chooseSessionTime, copyList, orRefuse, requireObject } from '../options.js';
 import type { Page } from '../page.js';
 import { chooseRelays } from '../relays.js';
 import type { GlueOptions } from '../seam.js';
@@ -19,7 +19,7 @@ const SEED = 32;
 const SEED_HEADER = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
 
 /** Every option; the compiler holds this list to the types. */
-const OPTIONS: Record<keyof ConnectOptions, true> = { relays: true, keyPair: true, wasm: true };
+const OPTIONS: Record<keyof ConnectOptions, true> = { relays: true, keyPair: true, sessionTime: true, wasm: true };
 
 /** A process is no page: nothing has a default there. */
 const NOWHERE: Page = { origin: 'null', hasDocument: false, address: '', base: '', meta: () => [] };
@@ -32,12 +32,12 @@ export interface Given {
 
 /** Loads the WebAssembly and waits for the drive; the options are read at once. Rejects with a {@link PeerSocketsError}. */
 export async function prepareNative({ drive: given, options }: Given, streams: Streams): Promise<GlueOptions> {
-  const { relays, keyPair, wasm } = orRefuse(() => {
+  const { relays, keyPair, session, wasm } = orRefuse(() => {
     requireObject(options);
     const [misnamed] = misnamedOptions(options, OPTIONS);
     if (misnamed) throw new PeerSocketsError(misnamed);
-    const { relays, keyPair, wasm } = options ?? {};
-    return { relays: chooseRelays(copyList(relays), NOWHERE, true), keyPair: chooseKeyPair(keyPair), wasm };
+    const { relays, keyPair, sessionTime, wasm } = options ?? {};
+    return { relays: chooseRelays(copyList(relays), NOWHERE, true), keyPair: chooseKeyPair(keyPair), session: chooseSessionTime(sessionTime), wasm };
   });
   const drive = readDrive(given);
   const opening = openCore(drive);
@@ -50,7 +50,7 @@ export async function prepareNative({ drive: given, options }: Given, streams: S
   const core = await opening;
   streams.identify({ drive, core, keyPair });
   const key = Array.from(drive.key, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return { drive: key, origin: 'null', relays, peers: [], isSecure: false, host: streams, deviceSeed: keyPair.secretKey.subarray(0, SEED) };
+  return { drive: key, origin: 'null', relays, peers: [], isSecure: false, ...session, host: streams, deviceSeed: keyPair.secretKey.subarray(0, SEED) };
 }
 
 /** What was given, if it has what a hyperdrive has. */

@@ -12,16 +12,16 @@ export async function visitSecurely({ page }) {
 }
 
 /** Opens a drive and joins a topic in a page that has the package. */
-export async function open(person, { url }, relay, topic) {
-  await person.evaluate(({ url, relayUrl, topicName }) => {
-    window.sockets = new PeerSockets({ drive: url, relays: [relayUrl] });
+export async function open(person, { url, ...options }, relay, topic) {
+  await person.evaluate(({ url, options, relayUrl, topicName }) => {
+    window.sockets = new PeerSockets({ drive: url, relays: [relayUrl], ...options });
     window.states = new Arrivals(sockets, 'state');
     window.peerEvents = sockets.watch();
     window.joins = new Arrivals(peerEvents, 'join');
     window.leaves = new Arrivals(peerEvents, 'leave');
     window.topic = sockets.join(topicName);
     window.messages = new Arrivals(window.topic, 'message');
-  }, { url, relayUrl: relay.relayUrl, topicName: topic });
+  }, { url, options, relayUrl: relay.relayUrl, topicName: topic });
 }
 
 /** Sends texts, or arrays of bytes, to a peer; a text is repeated until it fills its size. */

@@ -3,37 +3,34 @@
 //! The relays here follow PROTOCOL.md §3 on honest input and do nothing else; the real one has its own tests, and
 //! `tests/e2e` runs both together.
 
-// Each test program uses a part of it.
-#![allow(dead_code)]
-
-mod drive_peer;
-mod host;
-mod network;
-mod relay;
-mod stream;
-
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use peersockets_core::drive::DriveKey;
 use peersockets_core::swarm::{Config, Event, HandleId, LinkId, Output, PeerId, Report, SocketId, State, Swarm};
 use peersockets_core::time::{Duration, Time};
 
-pub use drive_peer::DrivePeer;
-pub use host::Host;
-pub use relay::Relay;
+use crate::drive_peer::DrivePeer;
+use crate::host::Host;
+use crate::relay::Relay;
+use crate::weather::Weather;
 
 pub struct World {
     pub now: Time,
     pub relays: Vec<Relay>,
     pub drive_peers: Vec<DrivePeer>,
     pub devices: Vec<Device>,
-    in_flight: VecDeque<Delivery>,
-    last_stream: u32,
+    /// How long what is under way takes.
+    pub weather: Weather,
+    pub(crate) in_flight: BTreeMap<(Time, u64), Delivery>,
+    pub(crate) last_delivery: u64,
+    pub(crate) last_stream: u32,
+    /// See [`Config`].
+    pub session_time: Option<Duration>,
 }
 
 /// What a socket is opened to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Server {
+pub(crate) enum Server {
     Relay(usize),
     DrivePeer(usize),
 }
@@ -46,17 +43,17 @@ pub struct Device {
     /// Whether its network takes nothing: what it writes stays in its sockets' buffers, which only fill.
     pub is_stuck: bool,
     /// Whether it has no network: what it and servers send each other waits, and no socket opens.
-    is_cut_off: bool,
-    held: Vec<Delivery>,
+    pub(crate) is_cut_off: bool,
+    pub(crate) held: Vec<Delivery>,
     /// Sockets that carry nothing any more without being closed, as after a change of networks.
-    dead: BTreeSet<SocketId>,
-    sockets: BTreeMap<SocketId, Server>,
+    pub(crate) dead: BTreeSet<SocketId>,
+    pub(crate) sockets: BTreeMap<SocketId, Server>,
     /// What it opened and did not close, by server: it must close each, also one that is over already.
-    unclosed: BTreeMap<Server, SocketId>,
-    host: Option<Host>,
+    pub(crate) unclosed: BTreeMap<Server, SocketId>,
+    pub(crate) host: Option<Host>,
 }
 
-enum Delivery {
+pub(crate) enum Delivery {
     ToServer {
         device: usize,
         socket: SocketId,
@@ -71,6 +68,11 @@ enum Delivery {
     Go {
         device: usize,
         link: LinkId,
+    },
+    /// A device closed a socket.
+    Close {
+        device: usize,
+        socket: SocketId,
     },
     /// A server closed a socket.
     Closed {
@@ -94,9 +96,17 @@ impl World {
             relays: (0..relays).map(|index| Relay::named(&format!("ws://relay{index}/relay"))).collect(),
             drive_peers: Vec::new(),
             devices: Vec::new(),
-            in_flight: VecDeque::new(),
+            weather: Weather::default(),
+            in_flight: BTreeMap::new(),
+            last_delivery: 0,
             last_stream: 0,
+            session_time: None,
         }
+    }
+
+    /// One whose devices keep no sessions, as those of the first release.
+    pub fn without_sessions(relays: usize) -> Self {
+        Self { session_time: Some(Duration::ZERO), ..Self::new(relays) }
     }
 
     /// A new device of drive 1 on these relays.
@@ -112,20 +122,20 @@ impl World {
     /// A new device of drive 1 on these relays, that has the URLs of these drive peers.
     pub fn add_with(&mut self, relays: &[usize], drive_peers: &[usize]) -> usize {
         let urls = self.urls(relays, drive_peers);
-        self.add_in(drive(1), Config { relays: &urls.0, drive_peers: &urls.1, host_seed: None })
+        self.add_in(drive(1), Config { relays: &urls.0, drive_peers: &urls.1, ..Config::default() })
     }
 
-    fn urls(&self, relays: &[usize], drive_peers: &[usize]) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn urls(&self, relays: &[usize], drive_peers: &[usize]) -> (Vec<String>, Vec<String>) {
         let relays = relays.iter().map(|relay| self.relays[*relay].url.clone());
         let drive_peers = drive_peers.iter().map(|peer| self.drive_peers[*peer].url.clone());
         (relays.collect(), drive_peers.collect())
     }
 
-    fn add_in(&mut self, drive: DriveKey, config: Config<'_>) -> usize {
+    pub(crate) fn add_in(&mut self, drive: DriveKey, config: Config<'_>) -> usize {
         let mut seed = [0x5e; 32];
         seed[0] = self.devices.len() as u8;
         self.devices.push(Device {
-            swarm: Swarm::new(self.now, seed, drive, config),
+            swarm: Swarm::new(self.now, seed, drive, Config { session_time: self.session_time, ..config }),
             events: Vec::new(),
             on_event: |_, _| {},
             is_stuck: false,
@@ -150,9 +160,10 @@ impl World {
             self.drain(device);
         }
         for _ in 0..steps {
-            let Some(delivery) = self.in_flight.pop_front() else {
+            let Some(entry) = self.in_flight.first_entry().filter(|entry| entry.key().0 <= self.now) else {
                 return false;
             };
+            let delivery = entry.remove();
             let Some(delivery) = self.pass(delivery) else {
                 continue;
             };
@@ -166,6 +177,7 @@ impl World {
                     self.go(device, link);
                     self.drain(device);
                 }
+                Delivery::Close { device, socket } => self.close_socket(device, socket),
                 Delivery::Closed { device, socket } => {
                     self.close_socket(device, socket);
                     self.devices[device].swarm.handle_socket_closed(self.now, socket);
@@ -181,7 +193,8 @@ impl World {
         let end = self.now + duration;
         self.settle();
         loop {
-            let due = (0..self.devices.len()).filter_map(|device| self.drain(device)).min();
+            let timers = (0..self.devices.len()).filter_map(|device| self.drain(device)).min();
+            let due = timers.into_iter().chain(self.in_flight.keys().next().map(|(at, _)| *at)).min();
             match due.filter(|at| *at <= end) {
                 None => break,
                 Some(at) => self.now = self.now.max(at),
@@ -232,12 +245,19 @@ impl World {
         self.devices[device].swarm.state()
     }
 
-    fn drain(&mut self, index: usize) -> Option<Time> {
+    /// Sends something on its way.
+    pub(crate) fn send(&mut self, delivery: Delivery) {
+        let at = self.weather.arrival(self.now, &delivery);
+        self.last_delivery += 1;
+        self.in_flight.insert((at, self.last_delivery), delivery);
+    }
+
+    pub(crate) fn drain(&mut self, index: usize) -> Option<Time> {
         loop {
             match self.devices[index].swarm.poll_output() {
                 Output::Open { socket, url, subprotocol } => self.open_socket(index, socket, &url, subprotocol),
                 Output::Write { socket, message } => {
-                    self.in_flight.push_back(Delivery::ToServer { device: index, socket, message });
+                    self.send(Delivery::ToServer { device: index, socket, message });
                     if !self.devices[index].is_stuck {
                         self.devices[index].swarm.handle_socket_buffered(socket, 0);
                     }
@@ -247,17 +267,7 @@ impl World {
                     let count = unclosed.len();
                     unclosed.retain(|_, open| *open != socket);
                     assert_eq!(unclosed.len() + 1, count, "a socket is closed once");
-                    // What was written before it arrives before it.
-                    while let Some(position) =
-                        self.in_flight.iter().position(|delivery| delivery.is_from(index, socket))
-                    {
-                        if let Some(Delivery::ToServer { message, .. }) = self.in_flight.remove(position)
-                            && self.devices[index].carries(socket)
-                        {
-                            self.server_message(index, socket, &message);
-                        }
-                    }
-                    self.close_socket(index, socket);
+                    self.send(Delivery::Close { device: index, socket });
                 }
                 Output::Host { link, action } => self.act(index, link, action),
                 Output::Event(event) => {
@@ -299,7 +309,7 @@ impl World {
         self.devices[device].swarm.handle_socket_opened(self.now, socket);
     }
 
-    fn server_message(&mut self, device: usize, socket: SocketId, message: &[u8]) {
+    pub(crate) fn server_message(&mut self, device: usize, socket: SocketId, message: &[u8]) {
         match self.devices[device].sockets.get(&socket) {
             Some(Server::Relay(relay)) => self.relay_message(*relay, device, socket, message),
             Some(Server::DrivePeer(peer)) => self.drive_peer_message(*peer, device, socket, message),
@@ -308,7 +318,7 @@ impl World {
     }
 
     /// A server learns that a device closed a socket.
-    fn close_socket(&mut self, device: usize, socket: SocketId) {
+    pub(crate) fn close_socket(&mut self, device: usize, socket: SocketId) {
         let server = self.devices[device].sockets.remove(&socket);
         match server.filter(|_| self.devices[device].carries(socket)) {
             Some(Server::Relay(relay)) => self.leave_relay(relay, device, socket),
@@ -318,9 +328,10 @@ impl World {
     }
 
     /// Every device learns that a server is gone.
-    fn close_sockets_of(&mut self, server: Server) {
+    pub(crate) fn close_sockets_of(&mut self, server: Server) {
         for device in 0..self.devices.len() {
-            if let Some(socket) = self.socket_to(device, server) {
+            // With one that it closed still on its way there may be two.
+            while let Some(socket) = self.socket_to(device, server) {
                 self.close_socket(device, socket);
                 self.devices[device].swarm.handle_socket_closed(self.now, socket);
             }
@@ -328,19 +339,13 @@ impl World {
         self.settle();
     }
 
-    fn socket_to(&self, device: usize, server: Server) -> Option<SocketId> {
+    pub(crate) fn socket_to(&self, device: usize, server: Server) -> Option<SocketId> {
         self.devices[device].sockets.iter().find(|(_, to)| **to == server).map(|(socket, _)| *socket)
     }
 
     /// A number for the keys of a stream, of which each has its own.
-    fn next_stream(&mut self) -> u32 {
+    pub(crate) fn next_stream(&mut self) -> u32 {
         self.last_stream += 1;
         self.last_stream
-    }
-}
-
-impl Delivery {
-    fn is_from(&self, from: usize, over: SocketId) -> bool {
-        matches!(self, Delivery::ToServer { device, socket, .. } if *device == from && *socket == over)
     }
 }

@@ -1,8 +1,9 @@
 //! A device's network, which goes and comes, and sockets that die without a word.
 
 use peersockets_core::swarm::SocketId;
+use peersockets_core::time::Time;
 
-use super::{Delivery, Device, World};
+use crate::world::{Delivery, Device, World};
 
 impl World {
     /// Takes a device's network away, and tells it so.
@@ -17,7 +18,11 @@ impl World {
         self.devices[device].is_cut_off = false;
         self.devices[device].swarm.handle_online(self.now);
         let held = std::mem::take(&mut self.devices[device].held);
-        self.in_flight.extend(held);
+        for delivery in held {
+            // It is there already: before all that still is on its way.
+            self.last_delivery += 1;
+            self.in_flight.insert((Time::default(), self.last_delivery), delivery);
+        }
         self.settle();
     }
 
@@ -28,7 +33,7 @@ impl World {
     }
 
     /// What arrives of what is under way: a dead socket loses it, and without a network it waits.
-    pub(super) fn pass(&mut self, delivery: Delivery) -> Option<Delivery> {
+    pub(crate) fn pass(&mut self, delivery: Delivery) -> Option<Delivery> {
         let Some((device, socket)) = delivery.way() else {
             return Some(delivery);
         };
@@ -45,17 +50,18 @@ impl World {
 }
 
 impl Device {
-    pub(super) fn carries(&self, socket: SocketId) -> bool {
+    pub(crate) fn carries(&self, socket: SocketId) -> bool {
         !self.is_cut_off && !self.dead.contains(&socket)
     }
 }
 
 impl Delivery {
     /// Whose it is, and over which socket it goes.
-    fn way(&self) -> Option<(usize, SocketId)> {
+    pub(crate) fn way(&self) -> Option<(usize, SocketId)> {
         match self {
             Self::ToServer { device, socket, .. }
             | Self::ToDevice { device, socket, .. }
+            | Self::Close { device, socket }
             | Self::Closed { device, socket } => Some((*device, *socket)),
             Self::Go { .. } => None,
         }

@@ -10,8 +10,8 @@ use peersockets_core::link::HostAction;
 use peersockets_core::secure::{DeviceKey, Role};
 use peersockets_core::swarm::{Config, LinkId, SocketId};
 
-use super::stream::{Channel, Plain, Sign, Stream};
-use super::{Delivery, Device, World, drive};
+use crate::stream::{Channel, Plain, Sign, Stream};
+use crate::world::{Delivery, Device, World, drive};
 
 /// A host's streams, by the links that the swarm knows them as.
 pub struct Host {
@@ -51,7 +51,7 @@ impl World {
     pub fn add_host(&mut self, relays: &[usize]) -> usize {
         let urls = self.urls(relays, &[]);
         let seed = [0xa0 + self.devices.len() as u8; 32];
-        let config = Config { relays: &urls.0, drive_peers: &urls.1, host_seed: Some(seed) };
+        let config = Config { relays: &urls.0, drive_peers: &urls.1, host_seed: Some(seed), ..Config::default() };
         let index = self.add_in(drive(1), config);
         self.devices[index].host = Some(Host {
             key: DeviceKey::from_seed(seed),
@@ -83,7 +83,7 @@ impl World {
 
     /// Lets what a host's plain remote wrote arrive.
     pub fn flush(&mut self, host: usize, link: LinkId) {
-        self.in_flight.push_back(Delivery::Go { device: host, link });
+        self.send(Delivery::Go { device: host, link });
         self.settle();
     }
 
@@ -91,7 +91,7 @@ impl World {
     pub fn end_stream(&mut self, host: usize, link: LinkId) {
         self.host(host).streams.remove(&link);
         self.devices[host].swarm.handle_stream_ended(self.now, link);
-        self.in_flight.push_back(Delivery::Go { device: host, link });
+        self.send(Delivery::Go { device: host, link });
     }
 
     /// How many streams a host has.
@@ -132,25 +132,25 @@ impl World {
         self.devices[device].host.as_mut().expect("it is a host")
     }
 
-    pub(super) fn host_socket(&mut self, host: usize, device: usize, socket: SocketId) -> LinkId {
+    pub(crate) fn host_socket(&mut self, host: usize, device: usize, socket: SocketId) -> LinkId {
         self.add_stream(host, Role::Responder, Carrier::Socket { device, socket })
     }
 
-    pub(super) fn host_bytes(&mut self, host: usize, link: LinkId, bytes: &[u8]) {
+    pub(crate) fn host_bytes(&mut self, host: usize, link: LinkId, bytes: &[u8]) {
         if let Some(stream) = self.host(host).streams.get_mut(&link) {
             stream.stream.read(bytes);
-            self.in_flight.push_back(Delivery::Go { device: host, link });
+            self.send(Delivery::Go { device: host, link });
         }
     }
 
-    pub(super) fn act(&mut self, device: usize, link: LinkId, action: HostAction) {
+    pub(crate) fn act(&mut self, device: usize, link: LinkId, action: HostAction) {
         self.host(device).log.push((link, name(&action)));
         if action == HostAction::End {
             // What was written before goes before.
             self.carry(device, link);
             let stream = self.host(device).streams.remove(&link);
             if let Some(Carrier::Socket { device, socket }) = stream.map(|stream| stream.carrier) {
-                self.in_flight.push_back(Delivery::Closed { device, socket });
+                self.send(Delivery::Closed { device, socket });
             }
             return;
         }
@@ -159,7 +159,7 @@ impl World {
             let host = self.host(device);
             let stream = HostStream::new(Stream::new(role, &host.key, number), Carrier::Circuit);
             assert!(host.streams.insert(link, stream).is_none(), "a stream is started once");
-            return self.in_flight.push_back(Delivery::Go { device, link });
+            return self.send(Delivery::Go { device, link });
         }
         let host = self.host(device);
         // What was decided before the swarm heard that a stream is over is too late.
@@ -186,11 +186,11 @@ impl World {
         if self.host(device).is_full {
             self.devices[device].swarm.handle_stream_drained(link, false);
         }
-        self.in_flight.push_back(Delivery::Go { device, link });
+        self.send(Delivery::Go { device, link });
     }
 
     /// Lets a host's stream write, and hear one thing: what the swarm does about that comes before the next.
-    pub(super) fn go(&mut self, host: usize, link: LinkId) {
+    pub(crate) fn go(&mut self, host: usize, link: LinkId) {
         self.carry(host, link);
         let now = self.now;
         let Device { swarm, host: Some(Host { drive, streams, log, .. }), .. } = &mut self.devices[host] else {
@@ -237,7 +237,7 @@ impl World {
             Sign::Opened(Channel::Blobs, _) | Sign::Closed(Channel::Blobs) | Sign::Message(Channel::Blobs, ..) => {}
         }
         self.carry(host, link);
-        self.in_flight.push_back(Delivery::Go { device: host, link });
+        self.send(Delivery::Go { device: host, link });
     }
 
     fn add_stream(&mut self, host: usize, role: Role, carrier: Carrier) -> LinkId {
@@ -246,7 +246,7 @@ impl World {
         let of_host = self.host(host);
         let stream = Stream::new(role, &of_host.key, number);
         of_host.streams.insert(link, HostStream::new(stream, carrier));
-        self.in_flight.push_back(Delivery::Go { device: host, link });
+        self.send(Delivery::Go { device: host, link });
         link
     }
 
@@ -282,7 +282,7 @@ impl World {
                 }
                 Carrier::Socket { device, socket } => {
                     let delivery = Delivery::ToDevice { device: *device, socket: *socket, message: written };
-                    self.in_flight.push_back(delivery);
+                    self.send(delivery);
                 }
             }
         }

@@ -7,8 +7,8 @@ use peersockets_core::secure::{DeviceKey, Role};
 use peersockets_core::swarm::{LinkId, SocketFailure, SocketId};
 use peersockets_core::time::Time;
 
-use super::stream::Plain;
-use super::{Delivery, Server, World, drive};
+use crate::stream::Plain;
+use crate::world::{Delivery, Server, World, drive};
 
 pub struct DrivePeer {
     pub url: String,
@@ -102,7 +102,7 @@ impl World {
         self.drive_peers[drive_peer].streams.len()
     }
 
-    pub(super) fn reach_drive_peer(&mut self, drive_peer: usize, device: usize, socket: SocketId) {
+    pub(crate) fn reach_drive_peer(&mut self, drive_peer: usize, device: usize, socket: SocketId) {
         if self.drive_peers[drive_peer].is_mute {
             return;
         }
@@ -117,7 +117,7 @@ impl World {
         self.drive_peers[drive_peer].streams.insert((device, socket), behind);
     }
 
-    pub(super) fn leave_drive_peer(&mut self, drive_peer: usize, device: usize, socket: SocketId) {
+    pub(crate) fn leave_drive_peer(&mut self, drive_peer: usize, device: usize, socket: SocketId) {
         match self.drive_peers[drive_peer].streams.remove(&(device, socket)) {
             Some(Behind::Plain(plain)) => self.drive_peers[drive_peer].heard.extend(plain.heard),
             Some(Behind::Host(link)) => {
@@ -128,7 +128,7 @@ impl World {
         }
     }
 
-    pub(super) fn drive_peer_message(&mut self, drive_peer: usize, device: usize, socket: SocketId, bytes: &[u8]) {
+    pub(crate) fn drive_peer_message(&mut self, drive_peer: usize, device: usize, socket: SocketId, bytes: &[u8]) {
         match self.drive_peers[drive_peer].streams.get_mut(&(device, socket)) {
             Some(Behind::Plain(plain)) => {
                 plain.read(bytes);
@@ -146,7 +146,7 @@ impl World {
         let written = self.plain(drive_peer, device, socket).written();
         // WebSocket messages of any length: what they are cut into means nothing.
         for chunk in written.chunks(60_000) {
-            self.in_flight.push_back(Delivery::ToDevice { device, socket, message: chunk.to_vec() });
+            self.send(Delivery::ToDevice { device, socket, message: chunk.to_vec() });
         }
     }
 

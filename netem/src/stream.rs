@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use peersockets_core::channel::hypercore::{self, EXTENSION, Extensions, Received};
-use peersockets_core::conversation::Session;
+use peersockets_core::conversation::Established;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::LinkError;
 use peersockets_core::limits;
@@ -23,7 +23,7 @@ pub enum Channel {
 /// What was heard on a stream.
 #[derive(Debug, PartialEq)]
 pub enum Sign {
-    Session(Session),
+    Session(Established),
     Opened(Channel, Vec<u8>),
     Closed(Channel),
     Message(Channel, u64, Vec<u8>),
@@ -91,7 +91,7 @@ impl Stream {
             {
                 self.has_session = true;
                 self.first_frame = frame;
-                return Ok(Some(Sign::Session(Session { remote, role: self.role(), handshake_hash: *hash })));
+                return Ok(Some(Sign::Session(Established { remote, role: self.role(), handshake_hash: *hash })));
             }
             let Some(frame) = frame else {
                 return Ok(None);
@@ -148,10 +148,6 @@ impl Stream {
 
     pub fn send(&mut self, channel: Channel, kind: u64, payload: &[u8]) {
         self.mux.send(self.id(channel), kind, payload);
-    }
-
-    pub fn has(&self, channel: Channel) -> bool {
-        self.channels.iter().any(|(_, other)| *other == channel)
     }
 
     fn id(&self, channel: Channel) -> ChannelId {

@@ -7,7 +7,8 @@ use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, Member, ToRela
 use peersockets_core::swarm::{SocketFailure, SocketId};
 use peersockets_core::time::Time;
 
-use super::{Delivery, Server, World};
+use crate::mischief::Mischief;
+use crate::world::{Delivery, Server, World};
 
 pub struct Relay {
     pub url: String,
@@ -26,11 +27,13 @@ pub struct Relay {
     pub attempts: Vec<(usize, Time)>,
     /// Circuits that were dialled on it.
     pub dials: usize,
-    pub(super) held: Vec<Delivery>,
-    pub(super) members: BTreeMap<Member, (usize, SocketId)>,
+    pub(crate) held: Vec<Delivery>,
+    pub(crate) members: BTreeMap<Member, (usize, SocketId)>,
     last_member: Member,
     /// Changes or swallows what is forwarded.
     pub tamper: Option<fn(&mut Vec<u8>) -> bool>,
+    /// Damages what is forwarded, at random.
+    pub mischief: Option<Mischief>,
 }
 
 impl Relay {
@@ -49,6 +52,7 @@ impl Relay {
             members: BTreeMap::new(),
             last_member: 0,
             tamper: None,
+            mischief: None,
         }
     }
 }
@@ -63,7 +67,7 @@ impl World {
 
     /// Cuts one device off from one relay, as a lost connection does: both ends are told.
     pub fn cut(&mut self, device: usize, relay: usize) {
-        if let Some(socket) = self.socket_to(device, Server::Relay(relay)) {
+        while let Some(socket) = self.socket_to(device, Server::Relay(relay)) {
             self.close_socket(device, socket);
             self.devices[device].swarm.handle_socket_closed(self.now, socket);
         }
@@ -73,7 +77,20 @@ impl World {
     /// Lets a relay that lagged hand over what it held back.
     pub fn release(&mut self, relay: usize) {
         self.relays[relay].is_lagging = false;
-        self.in_flight.extend(std::mem::take(&mut self.relays[relay].held));
+        for delivery in std::mem::take(&mut self.relays[relay].held) {
+            self.send(delivery);
+        }
+        self.settle();
+    }
+
+    /// Lets a relay claim to a device that every other member left.
+    pub fn claim_left(&mut self, device: usize, relay: usize) {
+        let members = &self.relays[relay].members;
+        let told = members.iter().find(|(_, (of, _))| *of == device).map(|(member, _)| *member);
+        let others: Vec<Member> = members.keys().copied().filter(|member| Some(*member) != told).collect();
+        for other in others {
+            self.tell(relay, told.expect("it is a member"), &FromRelay::Left(other));
+        }
         self.settle();
     }
 
@@ -82,7 +99,7 @@ impl World {
         self.socket_to(device, Server::Relay(relay)).expect("it has a socket there")
     }
 
-    pub(super) fn leave_relay(&mut self, relay: usize, device: usize, socket: SocketId) {
+    pub(crate) fn leave_relay(&mut self, relay: usize, device: usize, socket: SocketId) {
         let members = &mut self.relays[relay].members;
         let member = members.iter().find(|(_, at)| **at == (device, socket)).map(|(member, _)| *member);
         if let Some(member) = member {
@@ -97,7 +114,7 @@ impl World {
         }
     }
 
-    pub(super) fn relay_message(&mut self, relay: usize, device: usize, socket: SocketId, message: &[u8]) {
+    pub(crate) fn relay_message(&mut self, relay: usize, device: usize, socket: SocketId, message: &[u8]) {
         let frame = ToRelay::decode(message).expect("a device writes well-formed frames");
         let sender =
             self.relays[relay].members.iter().find(|(_, at)| **at == (device, socket)).map(|(member, _)| *member);
@@ -128,13 +145,22 @@ impl World {
                 assert!((1..=limits::CIRCUIT_CHUNK).contains(&bytes.len()), "a chunk of {} bytes", bytes.len());
                 let mut bytes = bytes.to_vec();
                 if self.relays[relay].tamper.is_none_or(|tamper| tamper(&mut bytes)) {
-                    self.tell(relay, line.member, &FromRelay::Data(Line { member: sender, ..line }, &bytes));
+                    let piece = (line.member, Line { member: sender, ..line }, bytes);
+                    let pieces = match &mut self.relays[relay].mischief {
+                        Some(mischief) => mischief.pass(piece),
+                        None => vec![piece],
+                    };
+                    for (to, line, bytes) in pieces {
+                        self.tell(relay, to, &FromRelay::Data(line, &bytes));
+                    }
                 }
             }
             (ToRelay::Hangup(line, reason), Some(sender)) => {
                 self.tell(relay, line.member, &FromRelay::HungUp(Line { member: sender, ..line }, reason));
             }
-            (frame, sender) => panic!("{frame:?} from {sender:?} is out of turn"),
+            (frame, sender) => {
+                panic!("{} from {sender:?} is out of turn", format!("{frame:?}").chars().take(60).collect::<String>())
+            }
         }
     }
 
@@ -146,7 +172,7 @@ impl World {
             if self.relays[relay].is_lagging {
                 self.relays[relay].held.push(delivery);
             } else {
-                self.in_flight.push_back(delivery);
+                self.send(delivery);
             }
         }
     }

@@ -1,0 +1,283 @@
+//! What the swarm does so that nothing is lost when links come and go (PROTOCOL.md §14): who sends on which link, what is acknowledged,
+//! and who is missed.
+
+use std::sync::Arc;
+
+use super::devices::{Admission, Change, Due, Loss};
+use super::output::{PeerId, Report};
+use super::{Attached, LinkId, Swarm};
+use crate::channel::outbox::{Outbox, QueueFull};
+use crate::code::Code;
+use crate::error::{ChannelViolation, LinkError};
+use crate::limits;
+use crate::path::{Arrival, Path};
+use crate::rendezvous::HangupReason;
+use crate::time::Time;
+
+impl Swarm {
+    /// A link's device has proved the drive key: it becomes a link of that device. Returns the device and what is to be told of it, unless
+    /// it did not.
+    pub(super) fn admit(&mut self, now: Time, id: LinkId, key: [u8; 32]) -> Option<(PeerId, Change)> {
+        let standings = self.links.get(&id)?.link.standings();
+        let (peer, change, over, acknowledged) = match self.devices.add_link(key, id, standings) {
+            Admission::Admitted { peer, change, over, acknowledged } => (peer, change, over, acknowledged),
+            Admission::Crowded => {
+                self.hang_up(now, id, HangupReason::Busy);
+                return None;
+            }
+            Admission::Stale => {
+                self.hang_up(now, id, HangupReason::Timeout);
+                return None;
+            }
+        };
+        self.drop_links(now, over);
+        let memory = self.memory.queues.clone();
+        let attached = self.links.get_mut(&id)?;
+        attached.peer = Some(peer);
+        let device = self.devices.get_mut(peer)?;
+        if let Some(path) = &mut device.path
+            && device.links.first() == Some(&id)
+        {
+            attached.link.give_outbox(path.outbox.take().unwrap_or_else(|| Outbox::of_session(memory)));
+        }
+        if let Some(count) = acknowledged
+            && self.acknowledge(peer, count).is_err()
+        {
+            // It has messages that we never sent: what we knew of it is forgotten, and it must learn that.
+            self.tell(peer, change);
+            self.end_session(now, peer, HangupReason::Timeout);
+            return None;
+        }
+        Some((peer, change))
+    }
+
+    /// A device that was met without a session keeps one from now on.
+    pub(super) fn begin_session(&mut self, now: Time, id: LinkId, peer: PeerId) {
+        let Some((_, theirs)) = self.links.get(&id).and_then(|attached| attached.link.standings()) else {
+            return;
+        };
+        let over = self.devices.begin_session(peer, id, theirs.own);
+        self.drop_links(now, over);
+        if let Some(attached) = self.links.get_mut(&id) {
+            let mut outbox = attached.link.take_outbox();
+            outbox.begin_session();
+            attached.link.give_outbox(outbox);
+        }
+    }
+
+    /// Takes a link from its device, which goes on sending on another one, or waits for the next.
+    pub(super) fn detach(&mut self, now: Time, id: LinkId, attached: &mut Attached, loss: Loss) {
+        let Some(peer) = attached.peer.take() else {
+            return;
+        };
+        let was_used = attached.link.has_carried() && loss != Loss::Goodbye;
+        let was_first = self.devices.get(peer).is_some_and(|device| device.links.first() == Some(&id));
+        let change = self.devices.remove_link(now, peer, id, loss, was_used);
+        if was_first {
+            self.pass_on(peer, attached.link.take_outbox());
+        }
+        self.tell(peer, change);
+    }
+
+    /// Queues a message for a device that is here.
+    pub(super) fn send_to(&mut self, peer: PeerId, topic: &Arc<str>, message: Vec<u8>) -> Result<(), QueueFull> {
+        let length = message.len();
+        while !self.memory.queues.has_room(length)
+            && let Some(oldest) = self.devices.forget_oldest_that_waits()
+        {
+            let text =
+                format!("what waited for peer {} is given up: {} bytes wait already", oldest.0, limits::SEND_QUEUES);
+            self.report(Report { peer: Some(oldest), ..Report::new(Code::SessionDropped, text) });
+        }
+        let Some(device) = self.devices.get_mut(peer).filter(|device| device.is_present()) else {
+            return Ok(());
+        };
+        let link = device.links.first().copied();
+        match (link.and_then(|id| self.links.get_mut(&id)), device.path.as_mut().and_then(|path| path.outbox.as_mut()))
+        {
+            (Some(attached), _) => attached.link.send(topic, message)?,
+            (None, Some(outbox)) => outbox.push(topic, message)?,
+            (None, None) => return Ok(()),
+        }
+        device.traffic.messages_out += 1;
+        device.traffic.bytes_out += length as u64;
+        if let Some(id) = link {
+            self.queue_link(id);
+        }
+        Ok(())
+    }
+
+    /// Whether a message of a session is to be given out. An error ends its link.
+    pub(super) fn receive(&mut self, now: Time, peer: PeerId, number: u64, length: usize) -> Result<bool, LinkError> {
+        let path = self.devices.get_mut(peer).and_then(|device| device.path.as_mut());
+        match path.map(|path| path.receive(now, number, length)) {
+            Some(Arrival::Fresh) => Ok(true),
+            Some(Arrival::Repeated) | None => Ok(false),
+            Some(Arrival::Ahead) => Err(LinkError::Channel(ChannelViolation::Number)),
+        }
+    }
+
+    /// A device has so many of our messages.
+    pub(super) fn acknowledge(&mut self, peer: PeerId, count: u64) -> Result<(), LinkError> {
+        let Some(device) = self.devices.get_mut(peer).filter(|device| device.path.is_some()) else {
+            return Ok(());
+        };
+        match device.links.first().and_then(|first| self.links.get_mut(first)) {
+            Some(attached) => attached.link.handle_acknowledgement(count),
+            None => Ok(()),
+        }
+    }
+
+    /// Says on a link what has arrived, if it is time.
+    pub(super) fn say_what_arrived(&mut self, now: Time, peer: PeerId, id: LinkId) {
+        let path = self.devices.get_mut(peer).and_then(|device| device.path.as_mut());
+        if let Some(count) = path.and_then(|path| path.take_acknowledgement(now))
+            && let Some(attached) = self.links.get_mut(&id)
+        {
+            attached.link.acknowledge(count);
+            self.queue_link(id);
+        }
+    }
+
+    /// Bytes of a proved link said something: its device is alive, and what it said may have been its last words.
+    pub(super) fn hear_device(&mut self, now: Time, id: LinkId) {
+        let Some(peer) = self.welcome_back(id) else {
+            return;
+        };
+        self.say_what_arrived(now, peer, id);
+        if self.devices.has_said_all(peer) {
+            self.end_session(now, peer, HangupReason::Done);
+        }
+    }
+
+    /// The device of a link is here, if it was missed.
+    pub(super) fn welcome_back(&mut self, id: LinkId) -> Option<PeerId> {
+        let peer = self.links.get(&id)?.peer?;
+        let change = self.devices.hear(peer);
+        self.tell(peer, change);
+        Some(peer)
+    }
+
+    /// A device leaves on purpose: at once if all that it sent has come, whatever link it came on.
+    pub(super) fn handle_goodbye(&mut self, now: Time, peer: PeerId, after: Option<u64>) {
+        if self.devices.hear_goodbye(now, peer, after) {
+            self.end_session(now, peer, HangupReason::Done);
+        }
+    }
+
+    pub(super) fn handle_session_timeouts(&mut self, now: Time) {
+        for due in self.devices.handle_timeout(now) {
+            match due {
+                Due::Left(peer) => self.tell(peer, Change::Left),
+                Due::Goodbye(peer) => self.end_session(now, peer, HangupReason::Done),
+                Due::Over(links) => self.drop_links(now, links),
+            }
+        }
+        let stuck: Vec<PeerId> = self.stuck().filter(|(_, at)| *at <= now).map(|(peer, _)| peer).collect();
+        for peer in stuck {
+            self.prefer_next_link(peer);
+        }
+        let silent: Vec<PeerId> = self.silences().filter(|(_, at)| *at <= now).map(|(peer, _)| peer).collect();
+        for peer in silent {
+            let change = self.devices.miss(now, peer);
+            self.tell(peer, change);
+        }
+        let has_news = |path: &Path| path.next_timeout().is_some_and(|at| at <= now);
+        let unsaid = self.devices.kept().filter(|device| device.path.as_ref().is_some_and(has_news));
+        let unsaid: Vec<_> = unsaid.filter_map(|device| Some((device.peer, *device.links.first()?))).collect();
+        for (peer, link) in unsaid {
+            self.say_what_arrived(now, peer, link);
+        }
+    }
+
+    pub(super) fn next_session_timeout(&self) -> Option<Time> {
+        let acknowledgements = self.devices.kept().filter(|device| !device.links.is_empty());
+        let acknowledgements = acknowledgements.filter_map(|device| device.path.as_ref()?.next_timeout());
+        let silences = self.silences().chain(self.stuck()).map(|(_, at)| at);
+        self.devices.next_timeout().into_iter().chain(acknowledgements).chain(silences).min()
+    }
+
+    /// What is between us and a device is over.
+    pub(super) fn end_session(&mut self, now: Time, peer: PeerId, reason: HangupReason) {
+        let Some(device) = self.devices.get(peer) else {
+            return;
+        };
+        let (was_here, links) = (device.is_present(), device.links.clone());
+        self.devices.forget_session(peer);
+        if was_here {
+            self.tell(peer, Change::Left);
+        }
+        for link in links {
+            if let Some(attached) = self.links.get_mut(&link) {
+                attached.peer = None;
+            }
+            self.hang_up(now, link, reason);
+        }
+    }
+
+    /// Devices with a session of which nothing has been heard on any link although they were asked, and when they are missed.
+    fn silences(&self) -> impl Iterator<Item = (PeerId, Time)> {
+        let asked_at = |id: &LinkId| self.links.get(id).and_then(|attached| attached.link.asked_at());
+        let here = self.devices.present().filter(|device| device.path.is_some() && !device.links.is_empty());
+        here.filter_map(move |device| {
+            // One that was not asked is alive.
+            let mut last = Time::default();
+            for id in &device.links {
+                last = last.max(asked_at(id)?);
+            }
+            Some((device.peer, last + limits::MISSED_AFTER))
+        })
+    }
+
+    /// Devices that are sent messages on a link which has not answered, although they were heard on another, and when that is long enough.
+    fn stuck(&self) -> impl Iterator<Item = (PeerId, Time)> {
+        let asked_at = |id: &LinkId| self.links.get(id).and_then(|attached| attached.link.asked_at());
+        self.devices.present().filter(|device| device.path.is_some()).filter_map(move |device| {
+            let (first, others) = device.links.split_first()?;
+            let at = asked_at(first)? + limits::MISSED_AFTER;
+            others.iter().any(|id| asked_at(id).is_none()).then_some((device.peer, at))
+        })
+    }
+
+    /// Sends on another link of a device what its first one may not carry any more.
+    fn prefer_next_link(&mut self, peer: PeerId) {
+        let Some(device) = self.devices.get_mut(peer) else {
+            return;
+        };
+        let Some(first) = device.links.first().copied() else {
+            return;
+        };
+        device.links.rotate_left(1);
+        if let Some(attached) = self.links.get_mut(&first) {
+            let outbox = attached.link.take_outbox();
+            self.pass_on(peer, outbox);
+        }
+    }
+
+    /// Ends links that belong to what is over.
+    fn drop_links(&mut self, now: Time, links: Vec<LinkId>) {
+        for link in links {
+            if let Some(attached) = self.links.get_mut(&link) {
+                attached.peer = None;
+            }
+            self.hang_up(now, link, HangupReason::Done);
+        }
+    }
+
+    /// What a device is sent goes on its first link now, or waits for one.
+    fn pass_on(&mut self, peer: PeerId, outbox: Outbox) {
+        let Some(device) = self.devices.get_mut(peer) else {
+            return;
+        };
+        let Some(path) = &mut device.path else {
+            return;
+        };
+        match device.links.first().and_then(|first| Some((*first, self.links.get_mut(first)?))) {
+            Some((first, attached)) => {
+                attached.link.give_outbox(outbox);
+                self.queue_link(first);
+            }
+            None => path.outbox = Some(outbox),
+        }
+    }
+}
