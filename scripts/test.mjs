@@ -1,4 +1,5 @@
-// npm test [-- SUITE...]: sets everything up, then runs every suite, or those named.
+// npm test [-- [--long] SUITE...]: sets everything up, then runs every suite, or those named. With --long what is tried at random is tried
+// ten times as often.
 
 import { Failure, main } from './failure.mjs';
 import { runSteps } from './progress.mjs';
@@ -6,8 +7,13 @@ import { runSuites } from './results.mjs';
 import { setupToTest } from './setup.mjs';
 import { allSuites } from './suites.mjs';
 
+/** Seeds of each storm of netem/. */
+const LONG_SEEDS = 2_500;
+
 await main(async () => {
-  const suites = chooseSuites(process.argv.slice(2));
+  const parameters = process.argv.slice(2);
+  if (parameters.includes('--long')) process.env.PEERSOCKETS_SEEDS = String(LONG_SEEDS);
+  const suites = chooseSuites(parameters.filter((parameter) => parameter !== '--long'));
   await runSteps(setupToTest());
   await runSuites(suites);
 });
