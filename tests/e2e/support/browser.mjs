@@ -9,7 +9,8 @@ import { after } from 'node:test';
 import { chromium } from 'playwright-core';
 import { systemCommand } from '../../../scripts/debian.mjs';
 
-const FLAGS = [
+/** What Chromium is started with. */
+export const FLAGS = [
   '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync',
 ];

@@ -43,6 +43,20 @@ class Recorder {
     for (const connection of this.connections) connection.isFrozen = true;
   }
 
+  /** Keeps what would pass, on all connections that are there, until {@link Recorder.release}: so it is while packets are dropped. */
+  hold() {
+    for (const connection of this.connections) connection.held ??= [];
+  }
+
+  /** Lets it pass, in its order. */
+  release() {
+    for (const connection of this.connections) {
+      const held = connection.held ?? [];
+      connection.held = undefined;
+      for (const send of held) send();
+    }
+  }
+
   async stop() {
     for (const client of this.server.clients) client.terminate();
     await new Promise((resolve) => this.server.close(resolve));
@@ -58,7 +72,9 @@ class Recorder {
       if (connection.isFrozen) return;
       const bytes = isBinary ? change(data, from) : data;
       connection.messages.push({ from, bytes, isBinary });
-      to.send(bytes, { binary: isBinary });
+      const send = () => to.send(bytes, { binary: isBinary });
+      if (connection.held) connection.held.push(send);
+      else send();
       if (isBinary) this.frames.add(from, bytes);
     };
     page.on('message', pass('page', upstream, opened));
@@ -76,6 +92,8 @@ class Recorder {
 class Connection {
   /** Whether nothing passes any more. */
   isFrozen = false;
+  /** What is to pass later, if nothing does now. */
+  held;
   /** Every message in its order: `from` the `page` or the `relay`. */
   messages = [];
 

@@ -1,0 +1,133 @@
+// Sessions in real pages: whatever becomes of the connection between them, each message arrives, once, in order, and nobody leaves.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as pass } from 'node:timers/promises';
+import { newDrive, openPerson, peersSeen, personUrl, startBrowser } from './support/browser.mjs';
+import { startRecorder } from './support/recorder.mjs';
+import { startRelay } from './support/relay.mjs';
+import { startSleeper } from './support/sleeper.mjs';
+
+/** Messages that each of two sends the other, and how many in one go. */
+const COUNT = 20_000;
+const BATCH = 200;
+/** How long packets are dropped, and a laptop sleeps, in milliseconds. */
+const DROPPED = 3_000;
+const ASLEEP = 30_000;
+
+const CHROMIUM = [/^WebSocket connection to .* failed/, /^Failed to load resource: net::ERR_/];
+const browser = await startBrowser();
+const pages = await startRelay();
+
+describe('20,000 messages each way', () => {
+  test('arrive once and in order though the relay is killed twice, and nobody leaves', async (t) => {
+    const relay = await startRelay();
+    const people = await meetAt(t, [relay]);
+    await talk(people);
+    for (const share of [0.2, 0.6]) {
+      await arrived(people, share * COUNT);
+      await relay.kill();
+      await relay.start();
+    }
+    await hasLostNothing(people);
+  });
+
+  test('arrive though packets are dropped for 3 s', async (t) => {
+    const relay = await startRelay();
+    const recorder = await startRecorder(relay);
+    const people = await meetAt(t, [relay], [recorder]);
+    await talk(people);
+    await arrived(people, 0.2 * COUNT);
+    recorder.hold();
+    await pass(DROPPED);
+    recorder.release();
+    await hasLostNothing(people);
+  });
+
+  test('arrive though the relay moves to another URL of the list', async (t) => {
+    const [first, second] = [await startRelay(), await startRelay()];
+    await second.kill();
+    const people = await meetAt(t, [first, second]);
+    await talk(people);
+    await arrived(people, 0.4 * COUNT);
+    await Promise.all([first.kill(), second.start()]);
+    await hasLostNothing(people);
+  });
+});
+
+test('a laptop that sleeps 30 s is missed, comes back with the same peer id, and gets what was sent before it left', async (t) => {
+  const relay = await startRelay();
+  const sleeper = await startSleeper();
+  const url = personUrl(pages, { drive: newDrive(), relays: [relay] });
+  const [awake, asleep] = [await openPerson(t, browser, url), await openPerson(t, sleeper.browser, url)];
+  for (const person of [awake, asleep]) await person.evaluate(() => joins.next());
+  for (const person of [awake, asleep]) await listen(person);
+  sleeper.sleep();
+  await awake.evaluate(() => { for (let number = 0; number < 100; number += 1) chat.send(1, String(number)); });
+  const end = pass(ASLEEP);
+  await awake.evaluate(() => leaves.next());
+  await awake.evaluate(() => chat.send(1, 'to nobody'));
+  await end;
+  sleeper.wake();
+  assert.equal(await awake.evaluate(async () => (await joins.next()).peerId), 1);
+  await awake.evaluate(() => chat.send(1, '100'));
+  await asleep.evaluate((count) => reached(count), 101);
+  assert.deepEqual(await asleep.evaluate(() => numbers), Array.from({ length: 101 }, (_, number) => number));
+});
+
+/** Two people who have met at relays, the second through others if they are given. */
+async function meetAt(t, relays, others = relays) {
+  const drive = newDrive();
+  const people = [];
+  for (const list of [relays, others]) {
+    const person = await openPerson(t, browser, personUrl(pages, { drive, relays: list }));
+    person.expect(...CHROMIUM, /^\[beaker-peersockets\] no-relay: /);
+    people.push(person);
+  }
+  for (const person of people) await person.evaluate(() => joins.next());
+  for (const person of people) await listen(person);
+  return people;
+}
+
+/** Keeps the numbers that come on the topic `chat`; `reached(count)` waits for so many. */
+function listen(person) {
+  return person.evaluate(() => {
+    window.numbers = [];
+    window.waiting = () => {};
+    window.chat = beaker.peersockets.join('chat');
+    chat.addEventListener('message', ({ message }) => {
+      numbers.push(Number(text(message)));
+      waiting();
+    });
+    window.reached = async (count) => {
+      while (numbers.length < count) await new Promise((resolve) => { window.waiting = resolve; });
+    };
+  });
+}
+
+/** Lets each send the other all messages, a batch at a time. */
+async function talk(people) {
+  for (const person of people) {
+    await person.evaluate(({ count, batch }) => {
+      let number = 0;
+      const timer = setInterval(() => {
+        for (const end = number + batch; number < end; number += 1) chat.send(1, String(number));
+        if (number === count) clearInterval(timer);
+      }, 50);
+    }, { count: COUNT, batch: BATCH });
+  }
+}
+
+function arrived(people, count) {
+  return Promise.all(people.map((person) => person.evaluate((count) => reached(count), count)));
+}
+
+async function hasLostNothing(people) {
+  await arrived(people, COUNT);
+  for (const person of people) {
+    const wrong = await person.evaluate(() => numbers.findIndex((number, index) => number !== index));
+    assert.equal(wrong, -1, 'each once, in order');
+    assert.equal(await person.evaluate(() => numbers.length), COUNT);
+    assert.deepEqual(await peersSeen(person), { joined: [1], left: [] });
+  }
+}
