@@ -1,4 +1,4 @@
-// Lays out the npm package: WebAssembly, TypeScript's output, the classic script, the bundle for native peers, and the hashes of all.
+// Lays out the npm package: WebAssembly, declarations, bundles for pages and for native peers, the classic script, and the hashes of all.
 
 import { createHash } from 'node:crypto';
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -40,16 +40,16 @@ export function buildPackage({ features = [], out = packageDirectory, isNative =
 
 async function assemble(shell, wasm, scratch) {
   const dist = join(scratch, 'dist');
+  const modules = `${scratch}-modules`;
   const bound = `${scratch}-wasm`;
   const boundHost = `${scratch}-host-wasm`;
   await bind(shell, wasm.page, bound);
-  rmSync(scratch, { recursive: true, force: true });
-  mkdirSync(join(dist, 'wasm'), { recursive: true });
+  for (const directory of [scratch, modules]) rmSync(directory, { recursive: true, force: true });
+  for (const directory of [dist, modules]) mkdirSync(join(directory, 'wasm'), { recursive: true });
   mkdirSync(templateGlue, { recursive: true });
-  for (const file of ['glue.js', 'glue.d.ts']) {
-    copyFileSync(join(bound, file), join(templateGlue, file));
-    copyFileSync(join(bound, file), join(dist, 'wasm', file));
-  }
+  for (const file of ['glue.js', 'glue.d.ts']) copyFileSync(join(bound, file), join(templateGlue, file));
+  copyFileSync(join(bound, 'glue.js'), join(modules, 'wasm/glue.js'));
+  copyFileSync(join(bound, 'glue.d.ts'), join(dist, 'wasm/glue.d.ts'));
   copyFileSync(join(bound, 'peersockets.wasm'), join(dist, 'peersockets.wasm'));
   copyFileSync(join(template, 'src/peersockets.wasm.d.ts'), join(dist, 'peersockets.wasm.d.ts'));
   if (wasm.host) {
@@ -57,52 +57,55 @@ async function assemble(shell, wasm, scratch) {
     copyFileSync(join(boundHost, 'glue.d.ts'), join(templateGlue, 'host.d.ts'));
     copyFileSync(join(boundHost, 'peersockets.wasm'), join(dist, 'peersockets-host.wasm'));
   }
-  await shell.run(npmProgram('tsc'), ['--project', template, '--noEmit', 'false', '--outDir', dist]);
-  await stripComments(shell, dist);
-  if (wasm.host) await bundleNative(shell, scratch, boundHost);
-  rmSync(join(dist, 'native'), { recursive: true });
-  await bundleClassicScript(shell, scratch);
+  await shell.run(npmProgram('tsc'), [
+    '--project', template, '--noEmit', 'false', '--outDir', modules, '--declarationDir', dist, '--sourceMap', '--inlineSources',
+  ]);
+  await bundlePages(shell, modules, dist);
+  if (wasm.host) await bundleNative(shell, modules, boundHost, dist);
+  await bundleClassicScript(shell, modules, scratch);
+  for (const unnamed of ['native', 'polyfill.global.d.ts']) rmSync(join(dist, unnamed), { recursive: true });
   for (const [from, to] of copiedFiles()) copyFileSync(from, join(scratch, to));
   const hashes = hashFiles(scratch);
   writeFileSync(join(dist, 'integrity.json'), `${JSON.stringify(hashes, null, 2)}\n`);
   writeFileSync(join(scratch, 'README.md'), fillIn(readFileSync(readme, 'utf8'), hashes));
 }
 
-/** The declarations keep the comments, for editors; a page that downloads the modules as they are needs none. */
-async function stripComments(shell, directory) {
-  const modules = readdirSync(directory).filter((file) => file.endsWith('.js')).map((file) => join(directory, file));
-  await shell.run(npmProgram('esbuild'), [...modules, `--outdir=${directory}`, '--allow-overwrite', '--target=es2022']);
+/**
+ * The entries for pages, and what they share in a few files of its own: together half of what the modules are one by one, and no page
+ * waits for imports of imports. Source maps show TypeScript to whoever debugs.
+ */
+async function bundlePages(shell, modules, dist) {
+  await shell.run(npmProgram('esbuild'), [
+    ...['index', 'slim', 'polyfill'].map((entry) => join(modules, `${entry}.js`)),
+    '--bundle', '--splitting', '--minify', '--format=esm', '--target=es2022', '--sourcemap', `--outdir=${dist}`,
+  ]);
 }
 
 /**
  * One module for Node, of the same modules with the glue of the other WebAssembly, and of npm `ws`. Its `WebSocket` takes the place of
  * the browser's; its optional parts, which are not there, are left out.
  */
-async function bundleNative(shell, directory, boundHost) {
-  const dist = join(directory, 'dist');
-  const modules = `${directory}-native`;
-  rmSync(modules, { recursive: true, force: true });
-  cpSync(dist, modules, { recursive: true });
-  copyFileSync(join(boundHost, 'glue.js'), join(modules, 'wasm/glue.js'));
+async function bundleNative(shell, modules, boundHost, dist) {
+  const nativeModules = `${modules}-native`;
+  rmSync(nativeModules, { recursive: true, force: true });
+  cpSync(modules, nativeModules, { recursive: true });
+  copyFileSync(join(boundHost, 'glue.js'), join(nativeModules, 'wasm/glue.js'));
   await shell.run(npmProgram('esbuild'), [
-    join(modules, 'hyperdrive.js'), '--bundle', '--platform=node', '--format=esm', '--target=node20',
-    `--inject:${join(modules, 'native/web-socket.js')}`,
+    join(nativeModules, 'hyperdrive.js'), '--bundle', '--platform=node', '--format=esm', '--target=node20',
+    `--inject:${join(nativeModules, 'native/web-socket.js')}`,
     '--define:process.env.WS_NO_BUFFER_UTIL="1"', '--define:process.env.WS_NO_UTF_8_VALIDATE="1"',
     `--banner:js=import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);`,
-    `--outfile=${join(dist, 'hyperdrive.js')}`, '--allow-overwrite',
+    `--outfile=${join(dist, 'hyperdrive.js')}`,
   ]);
 }
 
 /** One file without imports, for pages whose own scripts are classic ones. It knows the hash of the WebAssembly it belongs to. */
-async function bundleClassicScript(shell, directory) {
-  const entry = join(directory, 'dist/polyfill.global.js');
+async function bundleClassicScript(shell, modules, directory) {
   await shell.run(npmProgram('esbuild'), [
-    entry, '--bundle', '--minify', '--format=iife', '--target=es2022',
+    join(modules, 'polyfill.global.js'), '--bundle', '--minify', '--format=iife', '--target=es2022',
     `--define:wasmIntegrity=${JSON.stringify(integrityOf(join(directory, 'dist/peersockets.wasm')))}`,
     `--outfile=${join(directory, classicScript)}`,
   ]);
-  rmSync(entry);
-  rmSync(entry.replace(/\.js$/, '.d.ts'));
 }
 
 /** What the package holds as it lies here, and how it is called there: among it the licence of what the bundle has of npm `ws`. */

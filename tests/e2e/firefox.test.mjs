@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { remedyFor } from '../../pkg/dist/errors.js';
+import { remedyFor } from '../../target/package/pkg-modules/errors.js';
 import { converse, meet, newDrive, nextDigest, nextText, openPerson, peersSeen, sendRandom, startBrowser } from './support/browser.mjs';
 import { greetEachOther, leavesInTime, startExample } from './support/example.mjs';
 import { startFirefox } from './support/firefox.mjs';

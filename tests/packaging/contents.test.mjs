@@ -21,7 +21,7 @@ test('installing it installs nothing else', async () => {
 });
 
 test('it holds what runs and what explains it and nothing else', () => {
-  const known = /^dist\/.+(\.js|\.d\.ts|\.wasm)$|^dist\/integrity\.json$|^polyfill\.global\.js$|^package\.json$|^README\.md$|^LICENSE-/;
+  const known = /^dist\/.+(\.js|\.js\.map|\.d\.ts|\.wasm)$|^dist\/integrity\.json$|^polyfill\.global\.js$|^package\.json$|^README\.md$|^LICENSE-/;
   assert.deepEqual(files.filter((file) => !known.test(file)), []);
 });
 

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PeerSocketsError } from '../../pkg/dist/index.js';
-import { Warnings } from '../../pkg/dist/errors.js';
+import { PeerSocketsError } from '../../target/package/pkg-modules/index.js';
+import { Warnings } from '../../target/package/pkg-modules/errors.js';
 
 test('an_error_says_what_happened_where_and_what_to_do', () => {
   const error = new PeerSocketsError({ code: 'not-a-relay', reason: 'something else answers', url: 'wss://a/' });

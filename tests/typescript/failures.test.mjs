@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { before, test } from 'node:test';
-import { PeerSockets, PeerSocketsError, install, ready } from '../../pkg/dist/index.js';
-import * as glue from '../../pkg/dist/wasm/glue.js';
+import { PeerSockets, PeerSocketsError, install, ready } from '../../target/package/pkg-modules/index.js';
+import * as glue from '../../target/package/pkg-modules/wasm/glue.js';
 
 const wasm = await readFile(new URL('../../pkg/dist/peersockets.wasm', import.meta.url));
 const options = { wasm, relays: [], drive: 'ab'.repeat(32) };

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { afterEach, before, beforeEach, test } from 'node:test';
-import { PeerSockets, ready } from '../../pkg/dist/index.js';
+import { PeerSockets, ready } from '../../target/package/pkg-modules/index.js';
 
 const wasm = await readFile(new URL('../../pkg/dist/peersockets.wasm', import.meta.url));
 const options = { wasm, relays: [], drive: 'ab'.repeat(32) };
@@ -16,7 +16,7 @@ let pages = 0;
 before(() => ready({ wasm }));
 beforeEach(async (context) => {
   ({ mock: warn } = context.mock.method(console, 'warn', () => {}));
-  const { installMade } = await import(`../../pkg/dist/install.js?page=${(pages += 1)}`);
+  const { installMade } = await import(`../../target/package/pkg-modules/install.js?page=${(pages += 1)}`);
   install = (given) => installMade((options) => new PeerSockets(options), given);
 });
 afterEach(() => {

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runInNewContext } from 'node:vm';
-import { LONGEST, toBytes } from '../../pkg/dist/message.js';
-import { parsePeerId } from '../../pkg/dist/peer-id.js';
+import { LONGEST, toBytes } from '../../target/package/pkg-modules/message.js';
+import { parsePeerId } from '../../target/package/pkg-modules/peer-id.js';
 
 const bytes = (message) => Array.from(toBytes(message));
 

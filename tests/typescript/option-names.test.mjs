@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { PeerSockets, install } from '../../pkg/dist/index.js';
-import { misnamedOptions } from '../../pkg/dist/option-names.js';
-import { readOptions } from '../../pkg/dist/options.js';
+import { misnamedOptions } from '../../target/package/pkg-modules/option-names.js';
+import { readOptions } from '../../target/package/pkg-modules/options.js';
 
 const wasm = await readFile(new URL('../../pkg/dist/peersockets.wasm', import.meta.url));
 const reasonsFor = (options) => misnamedOptions(options).map(({ reason }) => reason);

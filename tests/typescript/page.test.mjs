@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chooseDrive } from '../../pkg/dist/drive.js';
-import { fillIn } from '../../pkg/dist/options.js';
-import { isSecurePage } from '../../pkg/dist/page.js';
-import { choosePeers, chooseRelays } from '../../pkg/dist/relays.js';
+import { chooseDrive } from '../../target/package/pkg-modules/drive.js';
+import { fillIn } from '../../target/package/pkg-modules/options.js';
+import { isSecurePage } from '../../target/package/pkg-modules/page.js';
+import { choosePeers, chooseRelays } from '../../target/package/pkg-modules/relays.js';
 
 function page({ address = 'https://example.org/app/page.html', origin = 'https://example.org', base = address, ...tags } = {}) {
   return { address, origin, base, hasDocument: true, meta: (name) => tags[name] ?? [] };

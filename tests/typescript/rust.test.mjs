@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { Backlog } from '../../pkg/dist/backlog.js';
-import { remedyFor } from '../../pkg/dist/errors.js';
-import { LONGEST } from '../../pkg/dist/message.js';
+import { Backlog } from '../../target/package/pkg-modules/backlog.js';
+import { remedyFor } from '../../target/package/pkg-modules/errors.js';
+import { LONGEST } from '../../target/package/pkg-modules/message.js';
 
 const root = new URL('../../', import.meta.url);
 const read = (path) => readFile(new URL(path, root), 'utf8');
@@ -91,7 +91,7 @@ test('the_types_and_remedies_state_the_limits_of_rust', async () => {
     'engine.js': [`more than ${EARLY_MESSAGES} messages or ${binary(EARLY_BYTES)} were sent`],
   };
   for (const [file, statements] of Object.entries(claims)) {
-    const text = words(await read(`pkg/dist/${file}`));
+    const text = words(await read(`${file.endsWith('.js') ? 'target/package/pkg-modules' : 'pkg/dist'}/${file}`));
     assert.deepEqual(statements.filter((statement) => !text.includes(statement)), [], file);
   }
 });
