@@ -9,11 +9,12 @@ use blake2::Blake2bMac;
 use blake2::digest::consts::U32;
 use blake2::digest::{FixedOutput, KeyInit, Mac};
 use crypto_secretstream::{Header, Key, PullStream, PushStream, Tag};
-use snow::HandshakeState;
 
 use crate::error::LinkError;
 use crate::limits;
 use crate::wire::framing::{self, FrameReader};
+
+use noise::{Handshake, Session};
 
 pub use noise::DeviceKey;
 
@@ -63,7 +64,7 @@ pub struct Secure {
 }
 
 enum Phase {
-    Handshake(Box<HandshakeState>),
+    Handshake(Box<Handshake>),
     Established(Box<Established>),
     Failed(LinkError),
 }
@@ -80,20 +81,18 @@ struct Established {
 impl Secure {
     /// Starts a link. The initiator has its first message in the output at once.
     pub fn new(role: Role, device: &DeviceKey, entropy: Entropy) -> Self {
+        let handshake = Handshake::new(role, device.clone(), entropy.ephemeral);
         let mut secure = Self {
             role,
-            phase: Phase::Failed(LinkError::Handshake),
+            phase: Phase::Handshake(Box::new(handshake)),
             reader: FrameReader::default(),
             output: Vec::new(),
             taken: 0,
             header: entropy.header,
             has_heard_keepalive: false,
         };
-        if let Ok(handshake) = noise::noise_xx(role, device, entropy.ephemeral) {
-            secure.phase = Phase::Handshake(Box::new(handshake));
-        }
-        if role == Role::Initiator && secure.write_handshake().is_err() {
-            secure.phase = Phase::Failed(LinkError::Handshake);
+        if let Err(error) = secure.go_on() {
+            secure.phase = Phase::Failed(error);
         }
         secure
     }
@@ -193,7 +192,10 @@ impl Secure {
             };
             let frame = frame.to_vec();
             match &mut self.phase {
-                Phase::Handshake(_) => self.read_handshake(&frame)?,
+                Phase::Handshake(handshake) => {
+                    handshake.read(&frame)?;
+                    self.go_on()?;
+                }
                 Phase::Established(established) => match &mut established.pull {
                     None => {
                         established.pull = Some(open_header(self.role, established, &frame)?);
@@ -211,59 +213,30 @@ impl Secure {
         }
     }
 
-    fn read_handshake(&mut self, message: &[u8]) -> Result<(), LinkError> {
+    /// Says what is ours to say of the handshake, and begins the streams when it is complete.
+    fn go_on(&mut self) -> Result<(), LinkError> {
         let Phase::Handshake(handshake) = &mut self.phase else {
-            return Err(LinkError::Handshake);
+            return Ok(());
         };
-        // A payload means nothing here; JavaScript ignores it too.
-        let mut payload = vec![0; message.len()];
-        handshake.read_message(message, &mut payload).map_err(|_| LinkError::Handshake)?;
-        if handshake.is_my_turn() && !handshake.is_handshake_finished() {
-            self.write_handshake()?;
+        if handshake.is_our_turn() {
+            let message = handshake.write()?;
+            framing::put_header(&mut self.output, message.len());
+            self.output.extend_from_slice(&message);
         }
-        self.establish_when_finished()
-    }
-
-    fn write_handshake(&mut self) -> Result<(), LinkError> {
-        let Phase::Handshake(handshake) = &mut self.phase else {
-            return Err(LinkError::Handshake);
-        };
-        let mut message = [0; 96];
-        let length = handshake.write_message(&[], &mut message).map_err(|_| LinkError::Handshake)?;
-        framing::put_header(&mut self.output, length);
-        self.output.extend_from_slice(&message[..length]);
+        if let Some(session) = handshake.session() {
+            self.establish(session);
+        }
         Ok(())
     }
 
-    fn establish_when_finished(&mut self) -> Result<(), LinkError> {
-        let Phase::Handshake(handshake) = &mut self.phase else {
-            return Ok(());
-        };
-        if !handshake.is_handshake_finished() {
-            return Ok(());
-        }
-        let (first, second) = handshake.dangerously_get_raw_split();
-        let (send, receive) = match self.role {
-            Role::Initiator => (first, second),
-            Role::Responder => (second, first),
-        };
-        let remote = handshake.get_remote_static().and_then(|key| key.try_into().ok());
-        let handshake_hash = handshake.get_handshake_hash().try_into();
-        let (Some(remote), Ok(handshake_hash)) = (remote, handshake_hash) else {
-            return Err(LinkError::Handshake);
-        };
+    fn establish(&mut self, Session { remote, handshake_hash, send, receive }: Session) {
         let (header, push) = PushStream::init(FixedHeader(self.header), &Key::from(send));
         framing::put_header(&mut self.output, 32 + self.header.len());
         self.output.extend_from_slice(&stream_id(self.role, &handshake_hash));
         self.output.extend_from_slice(header.as_ref());
-        self.phase = Phase::Established(Box::new(Established {
-            remote,
-            handshake_hash,
-            receive_key: Key::from(receive),
-            push,
-            pull: None,
-        }));
-        Ok(())
+        let receive_key = Key::from(receive);
+        self.phase =
+            Phase::Established(Box::new(Established { remote, handshake_hash, receive_key, push, pull: None }));
     }
 }
 

@@ -1,9 +1,7 @@
-//! `Noise_XX_Ed25519_ChaChaPoly_BLAKE2b` for snow: Ed25519 as Diffie-Hellman, the way npm `noise-curve-ed` does it
-//! (PROTOCOL.md §5), and the cipher and hash that go with it.
+//! `Noise_XX_Ed25519_ChaChaPoly_BLAKE2b` with an empty prologue: Ed25519 as Diffie-Hellman, the way npm `noise-curve-ed` does it
+//! (PROTOCOL.md §5).
 //!
-//! Snow's own resolver would do for the latter two, but links every cipher and hash that it knows into what a page downloads.
-
-use std::sync::Mutex;
+//! The state machine is ours: `snow` knows every pattern that Noise has, and was 6 kB gz of what a page downloads.
 
 use blake2::Blake2b512;
 use chacha20poly1305::aead::AeadInPlace;
@@ -11,15 +9,14 @@ use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce, Tag};
 use curve25519_dalek::constants::ED25519_BASEPOINT_POINT;
 use curve25519_dalek::edwards::CompressedEdwardsY;
 use sha2::{Digest, Sha512};
-use snow::params::{
-    BaseChoice, CipherChoice, DHChoice, HandshakeChoice, HandshakeModifierList, HandshakePattern, HashChoice,
-    NoiseParams,
-};
-use snow::resolvers::CryptoResolver;
-use snow::types::{Cipher, Dh, Hash, Random};
-use snow::{Builder, Error, HandshakeState};
 
 use super::Role;
+use crate::error::LinkError;
+
+/// Bytes of a public key.
+const KEY: usize = 32;
+/// Bytes that the cipher adds.
+const TAG: usize = 16;
 
 /// A device's static key pair, made from 32 random bytes.
 #[derive(Clone)]
@@ -39,24 +36,15 @@ impl DeviceKey {
     pub fn public(&self) -> [u8; 32] {
         self.public
     }
-}
 
-/// One side of `Noise_XX_Ed25519_ChaChaPoly_BLAKE2b` with an empty prologue.
-pub fn noise_xx(role: Role, device: &DeviceKey, ephemeral: [u8; 32]) -> Result<HandshakeState, Error> {
-    let parameters = NoiseParams::new(
-        "Noise_XX_Ed25519_ChaChaPoly_BLAKE2b".into(),
-        BaseChoice::Noise,
-        HandshakeChoice { pattern: HandshakePattern::XX, modifiers: HandshakeModifierList { list: Vec::new() } },
-        // Snow has no name for Ed25519; the resolver below answers for this one.
-        DHChoice::Curve25519,
-        CipherChoice::ChaChaPoly,
-        HashChoice::Blake2b,
-    );
-    let builder = Builder::with_resolver(parameters, Box::new(Resolver { ephemeral: Mutex::new(Some(ephemeral)) }))
-        .local_private_key(&device.seed)?;
-    match role {
-        Role::Initiator => builder.build_initiator(),
-        Role::Responder => builder.build_responder(),
+    fn agree(&self, public: [u8; KEY]) -> Result<[u8; 32], LinkError> {
+        let compressed = CompressedEdwardsY(public);
+        let point = compressed.decompress().ok_or(LinkError::Handshake)?;
+        // As libsodium: canonical, of large order, and without a part of small order.
+        if point.compress() != compressed || point.is_small_order() || !point.is_torsion_free() {
+            return Err(LinkError::Handshake);
+        }
+        Ok(point.mul_clamped(scalar(&self.seed)).compress().0)
     }
 }
 
@@ -67,170 +55,232 @@ fn scalar(seed: &[u8; 32]) -> [u8; 32] {
     scalar
 }
 
-struct Resolver {
-    ephemeral: Mutex<Option<[u8; 32]>>,
+/// Noise's names for the parts of a message.
+#[derive(Clone, Copy)]
+enum Token {
+    E,
+    S,
+    Ee,
+    Es,
+    Se,
 }
 
-impl CryptoResolver for Resolver {
-    fn resolve_rng(&self) -> Option<Box<dyn Random>> {
-        let seed = self.ephemeral.lock().ok()?.take()?;
-        Some(Box::new(OneSeed(Some(seed))))
-    }
+/// What is said in turn, the initiator first. Each message ends with a payload, ours with an empty one.
+const XX: [&[Token]; 3] = [&[Token::E], &[Token::E, Token::Ee, Token::S, Token::Es], &[Token::S, Token::Se]];
 
-    fn resolve_dh(&self, _: &DHChoice) -> Option<Box<dyn Dh>> {
-        Some(Box::<Ed25519>::default())
-    }
-
-    fn resolve_hash(&self, _: &HashChoice) -> Option<Box<dyn Hash>> {
-        Some(Box::<Blake2b>::default())
-    }
-
-    fn resolve_cipher(&self, _: &CipherChoice) -> Option<Box<dyn Cipher>> {
-        Some(Box::<ChaChaPoly>::default())
-    }
+/// One side of the handshake. After an error it is of no use any more.
+pub struct Handshake {
+    role: Role,
+    /// How many messages were written and read.
+    said: usize,
+    device: DeviceKey,
+    ephemeral: DeviceKey,
+    remote: [u8; KEY],
+    remote_ephemeral: [u8; KEY],
+    symmetric: Symmetric,
 }
 
-/// Gives the seed of the ephemeral key, which is all that a handshake needs, and gives it once.
-struct OneSeed(Option<[u8; 32]>);
-
-impl Random for OneSeed {
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Error> {
-        let seed = self.0.take().filter(|seed| seed.len() == out.len()).ok_or(Error::Rng)?;
-        out.copy_from_slice(&seed);
-        Ok(())
-    }
+/// What a complete handshake gives.
+pub struct Session {
+    /// The remote's device key.
+    pub remote: [u8; 32],
+    /// Noise's `h`.
+    pub handshake_hash: [u8; 64],
+    /// The key of what this side sends.
+    pub send: [u8; 32],
+    /// The key of what it receives.
+    pub receive: [u8; 32],
 }
 
-#[derive(Default)]
-struct Ed25519 {
-    seed: [u8; 32],
-    public: [u8; 32],
-}
-
-impl Dh for Ed25519 {
-    fn name(&self) -> &'static str {
-        "Ed25519"
-    }
-
-    fn pub_len(&self) -> usize {
-        32
-    }
-
-    fn priv_len(&self) -> usize {
-        32
-    }
-
-    fn set(&mut self, seed: &[u8]) {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(seed);
-        let DeviceKey { seed, public } = DeviceKey::from_seed(bytes);
-        *self = Self { seed, public };
-    }
-
-    fn generate(&mut self, random: &mut dyn Random) -> Result<(), Error> {
-        let mut seed = [0; 32];
-        random.try_fill_bytes(&mut seed)?;
-        self.set(&seed);
-        Ok(())
-    }
-
-    fn pubkey(&self) -> &[u8] {
-        &self.public
-    }
-
-    fn privkey(&self) -> &[u8] {
-        &self.seed
-    }
-
-    fn dh(&self, public: &[u8], out: &mut [u8]) -> Result<(), Error> {
-        let compressed = public.get(..32).and_then(|bytes| CompressedEdwardsY::from_slice(bytes).ok());
-        let compressed = compressed.ok_or(Error::Dh)?;
-        let point = compressed.decompress().ok_or(Error::Dh)?;
-        // As libsodium: canonical, of large order, and without a part of small order.
-        if point.compress() != compressed || point.is_small_order() || !point.is_torsion_free() {
-            return Err(Error::Dh);
+impl Handshake {
+    /// A handshake of which nothing has been said.
+    pub fn new(role: Role, device: DeviceKey, ephemeral_seed: [u8; 32]) -> Self {
+        let ephemeral = DeviceKey::from_seed(ephemeral_seed);
+        Self {
+            role,
+            said: 0,
+            device,
+            ephemeral,
+            remote: [0; KEY],
+            remote_ephemeral: [0; KEY],
+            symmetric: Symmetric::new(),
         }
-        let shared = point.mul_clamped(scalar(&self.seed));
-        out.get_mut(..32).ok_or(Error::Dh)?.copy_from_slice(shared.compress().as_bytes());
+    }
+
+    /// Whether this side is to write the next message.
+    pub fn is_our_turn(&self) -> bool {
+        self.said < XX.len() && self.said.is_multiple_of(2) == (self.role == Role::Initiator)
+    }
+
+    /// The next message, if it is this side's turn.
+    pub fn write(&mut self) -> Result<Vec<u8>, LinkError> {
+        if !self.is_our_turn() {
+            return Err(LinkError::Handshake);
+        }
+        let mut message = Vec::new();
+        for token in XX[self.said] {
+            match token {
+                Token::E => {
+                    self.symmetric.mix_hash(&self.ephemeral.public);
+                    message.extend_from_slice(&self.ephemeral.public);
+                }
+                Token::S => message.extend(self.symmetric.encrypt(&self.device.public)),
+                agreement => self.mix_agreement(*agreement)?,
+            }
+        }
+        message.extend(self.symmetric.encrypt(&[]));
+        self.said += 1;
+        Ok(message)
+    }
+
+    /// Reads the remote's next message. A payload means nothing here; JavaScript ignores it too.
+    pub fn read(&mut self, mut message: &[u8]) -> Result<(), LinkError> {
+        if self.said == XX.len() || self.is_our_turn() {
+            return Err(LinkError::Handshake);
+        }
+        for token in XX[self.said] {
+            match token {
+                Token::E => {
+                    self.remote_ephemeral = key(take(&mut message, KEY)?)?;
+                    self.symmetric.mix_hash(&self.remote_ephemeral);
+                }
+                Token::S => self.remote = key(&self.symmetric.decrypt(take(&mut message, KEY + TAG)?)?)?,
+                agreement => self.mix_agreement(*agreement)?,
+            }
+        }
+        self.symmetric.decrypt(message)?;
+        self.said += 1;
+        Ok(())
+    }
+
+    /// What the handshake gives, once it is complete.
+    pub fn session(&self) -> Option<Session> {
+        if self.said < XX.len() {
+            return None;
+        }
+        let (first, second) = self.symmetric.derive(&[]);
+        let (send, receive) = match self.role {
+            Role::Initiator => (first, second),
+            Role::Responder => (second, first),
+        };
+        let [send, receive] = [send, receive].map(cipher_key);
+        Some(Session { remote: self.remote, handshake_hash: self.symmetric.hash, send, receive })
+    }
+
+    fn mix_agreement(&mut self, token: Token) -> Result<(), LinkError> {
+        let has_ephemeral =
+            matches!((token, self.role), (Token::Ee, _) | (Token::Es, Role::Initiator) | (Token::Se, Role::Responder));
+        let meets_ephemeral =
+            matches!((token, self.role), (Token::Ee, _) | (Token::Es, Role::Responder) | (Token::Se, Role::Initiator));
+        let ours = if has_ephemeral { &self.ephemeral } else { &self.device };
+        let theirs = if meets_ephemeral { self.remote_ephemeral } else { self.remote };
+        let shared = ours.agree(theirs)?;
+        self.symmetric.mix_key(&shared);
         Ok(())
     }
 }
 
-#[derive(Default)]
-struct Blake2b(Blake2b512);
+/// Noise's `SymmetricState`, with its `CipherState`.
+struct Symmetric {
+    chaining_key: [u8; 64],
+    hash: [u8; 64],
+    /// Absent until the first agreement: what is encrypted without it stays as it is.
+    cipher: Option<ChaCha20Poly1305>,
+    nonce: u64,
+}
 
-impl Hash for Blake2b {
-    fn name(&self) -> &'static str {
-        "BLAKE2b"
+impl Symmetric {
+    fn new() -> Self {
+        const NAME: &[u8] = b"Noise_XX_Ed25519_ChaChaPoly_BLAKE2b";
+        let mut hash = [0; 64];
+        hash[..NAME.len()].copy_from_slice(NAME);
+        let mut symmetric = Self { chaining_key: hash, hash, cipher: None, nonce: 0 };
+        // The prologue.
+        symmetric.mix_hash(&[]);
+        symmetric
     }
 
-    fn block_len(&self) -> usize {
-        128
+    fn mix_hash(&mut self, data: &[u8]) {
+        self.hash = Blake2b512::new().chain_update(self.hash).chain_update(data).finalize().into();
     }
 
-    fn hash_len(&self) -> usize {
-        64
+    fn mix_key(&mut self, shared: &[u8]) {
+        let (chaining_key, key) = self.derive(shared);
+        self.chaining_key = chaining_key;
+        self.cipher = Some(ChaCha20Poly1305::new(&cipher_key(key).into()));
+        self.nonce = 0;
     }
 
-    fn reset(&mut self) {
-        self.0 = Blake2b512::default();
+    /// HKDF, which Noise calls with one length only.
+    fn derive(&self, input: &[u8]) -> ([u8; 64], [u8; 64]) {
+        let extracted = hmac(&self.chaining_key, &[input]);
+        let first = hmac(&extracted, &[&[1]]);
+        let second = hmac(&extracted, &[&first, &[2]]);
+        (first, second)
     }
 
-    fn input(&mut self, data: &[u8]) {
-        self.0.update(data);
+    fn encrypt(&mut self, plaintext: &[u8]) -> Vec<u8> {
+        let mut text = plaintext.to_vec();
+        let nonce = self.next_nonce();
+        if let Some(cipher) = &self.cipher {
+            let tag = cipher.encrypt_in_place_detached(&nonce, &self.hash, &mut text);
+            text.extend(tag.expect("a handshake message is far below 256 GiB"));
+        }
+        self.mix_hash(&text);
+        text
     }
 
-    fn result(&mut self, out: &mut [u8]) {
-        out[..64].copy_from_slice(&self.0.finalize_reset());
+    fn decrypt(&mut self, ciphertext: &[u8]) -> Result<Vec<u8>, LinkError> {
+        let mut text = ciphertext.to_vec();
+        let nonce = self.next_nonce();
+        if let Some(cipher) = &self.cipher {
+            let length = text.len().checked_sub(TAG).ok_or(LinkError::Handshake)?;
+            let tag = Tag::clone_from_slice(&text[length..]);
+            text.truncate(length);
+            cipher.decrypt_in_place_detached(&nonce, &self.hash, &mut text, &tag).map_err(|_| LinkError::Handshake)?;
+        }
+        self.mix_hash(ciphertext);
+        Ok(text)
+    }
+
+    /// Four zero bytes and the counter.
+    fn next_nonce(&mut self) -> Nonce {
+        let mut bytes = [0; 12];
+        bytes[4..].copy_from_slice(&self.nonce.to_le_bytes());
+        self.nonce += 1;
+        bytes.into()
     }
 }
 
-#[derive(Default)]
-struct ChaChaPoly([u8; 32]);
-
-impl ChaChaPoly {
-    fn cipher(&self) -> ChaCha20Poly1305 {
-        ChaCha20Poly1305::new(&self.0.into())
-    }
+fn take<'a>(message: &mut &'a [u8], length: usize) -> Result<&'a [u8], LinkError> {
+    let (taken, rest) = message.split_at_checked(length).ok_or(LinkError::Handshake)?;
+    *message = rest;
+    Ok(taken)
 }
 
-impl Cipher for ChaChaPoly {
-    fn name(&self) -> &'static str {
-        "ChaChaPoly"
-    }
-
-    fn set(&mut self, key: &[u8; 32]) {
-        self.0 = *key;
-    }
-
-    fn encrypt(&self, nonce: u64, authenticated: &[u8], plaintext: &[u8], out: &mut [u8]) -> usize {
-        let (text, rest) = out.split_at_mut(plaintext.len());
-        text.copy_from_slice(plaintext);
-        let tag = self
-            .cipher()
-            .encrypt_in_place_detached(&counter(nonce), authenticated, text)
-            .expect("a handshake message is far below 256 GiB");
-        rest[..TAG].copy_from_slice(&tag);
-        plaintext.len() + TAG
-    }
-
-    fn decrypt(&self, nonce: u64, authenticated: &[u8], ciphertext: &[u8], out: &mut [u8]) -> Result<usize, Error> {
-        let length = ciphertext.len().checked_sub(TAG).ok_or(Error::Decrypt)?;
-        let (text, tag) = ciphertext.split_at(length);
-        let out = out.get_mut(..length).ok_or(Error::Decrypt)?;
-        out.copy_from_slice(text);
-        self.cipher()
-            .decrypt_in_place_detached(&counter(nonce), authenticated, out, Tag::from_slice(tag))
-            .map_err(|_| Error::Decrypt)?;
-        Ok(length)
-    }
+fn key(bytes: &[u8]) -> Result<[u8; KEY], LinkError> {
+    bytes.try_into().map_err(|_| LinkError::Handshake)
 }
 
-const TAG: usize = 16;
+/// The cipher takes the first half of a hash.
+fn cipher_key(hash: [u8; 64]) -> [u8; 32] {
+    let mut key = [0; 32];
+    key.copy_from_slice(&hash[..32]);
+    key
+}
 
-/// Noise's nonce: four zero bytes and the counter.
-fn counter(nonce: u64) -> Nonce {
-    let mut bytes = [0; 12];
-    bytes[4..].copy_from_slice(&nonce.to_le_bytes());
-    bytes.into()
+/// The crate `hmac` would do, for 1 kB gz more.
+fn hmac(key: &[u8; 64], parts: &[&[u8]]) -> [u8; 64] {
+    let padded = |pad: u8| {
+        let mut block = [pad; 128];
+        for (byte, key) in block.iter_mut().zip(key) {
+            *byte ^= key;
+        }
+        block
+    };
+    let mut inner = Blake2b512::new_with_prefix(padded(0x36));
+    for part in parts {
+        inner.update(part);
+    }
+    Blake2b512::new_with_prefix(padded(0x5c)).chain_update(inner.finalize()).finalize().into()
 }
