@@ -43,6 +43,7 @@ export async function bind(shell, wasm, directory) {
 /** wasm-opt strips, not cargo's profile: wasm-bindgen reads the target features from a section that cargo would strip. */
 async function optimise(shell, input, output) {
   await shell.run(npmProgram('wasm-opt'), [
+    '--remove-exports=ring_core_*',
     '-Oz',
     // A big function copied into its only caller saves bytes, but costs more of them once compressed: 4 % of the whole.
     '--one-caller-inline-max-function-size=10',
