@@ -4,7 +4,7 @@
 
 use js_sys::Uint8Array;
 use peersockets_core::conversation::{Established, Heard};
-use peersockets_core::link::HostAction;
+use peersockets_core::link::{self, HostAction};
 use peersockets_core::secure::Role;
 use peersockets_core::swarm::{LinkId, Swarm};
 use wasm_bindgen::prelude::*;
@@ -74,7 +74,7 @@ impl PeerSockets {
     /// A stream that is there already. Returns its link.
     #[wasm_bindgen(js_name = handleStream)]
     pub fn handle_stream(&self) -> u32 {
-        self.bridge.command_at(Swarm::handle_stream).0
+        self.bridge.command_at(|swarm, now| swarm.handle_stream(now, link::Host::Here)).0
     }
 
     /// The handshake is complete: the remote's key (32 bytes) and the handshake hash (64 bytes).

@@ -10,7 +10,7 @@ use peersockets_core::code::Code;
 use peersockets_core::conversation::{Established, Heard, LinkEvent, Memory};
 use peersockets_core::error::{LinkError, WireError};
 use peersockets_core::limits;
-use peersockets_core::link::{Beginning, HostAction, Link};
+use peersockets_core::link::{Beginning, Host, HostAction, Link};
 use peersockets_core::secure::Role;
 use peersockets_core::stats::Route;
 use peersockets_core::swarm::{Event, HandleId, LinkId, Output, PeerId, State};
@@ -83,7 +83,7 @@ fn circuit_link() -> Link {
     let (device, memory) = (&devices::device(1), Memory::default());
     let role = Role::Responder;
     let beginning = Beginning { now: at(0.0), role, device, drive: drive(1), memory, is_drive_peer: false };
-    let mut link = Link::hosted(beginning, true);
+    let mut link = Link::hosted(Host::Here, beginning, true);
     link.handle_established(Established { remote: [2; 32], role, handshake_hash: HASH }, &|_: &str| true).unwrap();
     assert_eq!(link.next_action(), Some(HostAction::Start(role)));
     let handshake = open_handshake(&drive(1), role, &HASH, None);
@@ -166,7 +166,7 @@ fn a_stranger_on_a_circuit_of_a_host_gets_no_memory_by_a_length() {
     let mut before_handshake = || {
         let (drive, memory) = (drive.clone(), Memory::default());
         let beginning = Beginning { now: at(0.0), role, device, drive, memory, is_drive_peer: false };
-        let mut link = Link::hosted(beginning, true);
+        let mut link = Link::hosted(Host::Here, beginning, true);
         assert_eq!(link.next_action(), Some(HostAction::Start(role)));
         link
     };
@@ -536,7 +536,8 @@ fn a_host_that_closes_while_it_meets_a_page_is_met_at_most_once_and_left() {
 fn bytes_of_a_stream_that_is_on_no_circuit_are_not_kept() {
     let (device, memory) = (&devices::device(1), Memory::default());
     let (drive, role) = (drive(1), Role::Initiator);
-    let mut link = Link::hosted(Beginning { now: at(0.0), role, device, drive, memory, is_drive_peer: true }, false);
+    let mut link =
+        Link::hosted(Host::Here, Beginning { now: at(0.0), role, device, drive, memory, is_drive_peer: true }, false);
     assert!(!link.handle_written(&vec![7; 2 * limits::HOST_HIGH_WATER]));
     assert!(!link.has_output() && link.take_output(usize::MAX).is_empty());
 }

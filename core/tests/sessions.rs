@@ -6,7 +6,7 @@ use peersockets_core::channel::peersockets::{
 };
 use peersockets_core::conversation::{Established, Heard};
 use peersockets_core::limits;
-use peersockets_core::link::HostAction;
+use peersockets_core::link::{Host, HostAction};
 use peersockets_core::secure::Role;
 use peersockets_core::swarm::{Config, Event, HandleId, LinkId, Output, PeerId, State, Swarm};
 use peersockets_core::time::{Duration, Time};
@@ -454,7 +454,7 @@ impl Remote {
 
     /// Opens a link, at this epoch of the remote, that says how much of ours has arrived.
     fn connect(&mut self, epoch: u64, other: Option<Incarnation>, received: u64) {
-        self.link = self.swarm.handle_stream(self.now);
+        self.link = self.swarm.handle_stream(self.now, Host::Here);
         self.has_ended = false;
         let established = Established { remote: [2; 32], role: Role::Initiator, handshake_hash: HASH };
         self.swarm.handle_stream_opened(self.now, self.link, established);

@@ -6,7 +6,7 @@ use peersockets_core::channel::hypercore::{self, EXTENSION, Extensions, Received
 use peersockets_core::channel::peersockets;
 use peersockets_core::conversation::Heard;
 use peersockets_core::drive::DriveKey;
-use peersockets_core::link::HostAction;
+use peersockets_core::link::{self, HostAction};
 use peersockets_core::secure::{DeviceKey, Role};
 use peersockets_core::swarm::{Config, LinkId, SocketId};
 
@@ -242,7 +242,7 @@ impl World {
 
     fn add_stream(&mut self, host: usize, role: Role, carrier: Carrier) -> LinkId {
         let number = self.next_stream();
-        let link = self.devices[host].swarm.handle_stream(self.now);
+        let link = self.devices[host].swarm.handle_stream(self.now, link::Host::Here);
         let of_host = self.host(host);
         let stream = Stream::new(role, &of_host.key, number);
         of_host.streams.insert(link, HostStream::new(stream, carrier));

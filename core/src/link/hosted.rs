@@ -14,6 +14,27 @@ use crate::limits;
 use crate::secure::Role;
 use crate::wire::framing::{self, FrameReader};
 
+/// That there is a host to run links. In what pages download this is a type without a value, so that the compiler leaves out whatever
+/// can happen to a host only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// There is one.
+    #[cfg(feature = "host")]
+    Here,
+}
+
+impl Host {
+    #[cfg(feature = "host")]
+    const ANY: Option<Self> = Some(Self::Here);
+    #[cfg(not(feature = "host"))]
+    const ANY: Option<Self> = None;
+
+    /// The host that gave this seed.
+    pub fn of(seed: Option<[u8; 32]>) -> Option<Self> {
+        seed.and(Self::ANY)
+    }
+}
+
 /// One thing for the host to do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum HostAction {
@@ -42,6 +63,7 @@ pub enum HostAction {
 
 /// The host's stream, and the bytes between it and a circuit.
 pub struct Hosted {
+    _host: Host,
     actions: VecDeque<HostAction>,
     /// Bytes from the circuit that are no whole frame yet, until the drive key is proved.
     frames: FrameReader,
@@ -57,8 +79,9 @@ pub struct Hosted {
 
 impl Hosted {
     /// A stream that is yet to be made for a circuit, in this role, or one that the host has.
-    pub fn new(circuit: Option<Role>) -> Self {
+    pub fn new(host: Host, circuit: Option<Role>) -> Self {
         Self {
+            _host: host,
             actions: circuit.map(HostAction::Start).into_iter().collect(),
             frames: FrameReader::default(),
             written: VecDeque::new(),

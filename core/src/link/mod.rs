@@ -20,7 +20,7 @@ use crate::time::Time;
 use hosted::Hosted;
 use sealed::Sealed;
 
-pub use hosted::HostAction;
+pub use hosted::{Host, HostAction};
 
 /// One side of a link.
 pub struct Link {
@@ -57,8 +57,8 @@ impl Link {
     }
 
     /// A new link whose secret stream and mux the host runs. With `is_piped` the host's bytes are carried by this side.
-    pub fn hosted(beginning: Beginning<'_>, is_piped: bool) -> Self {
-        let hosted = Hosted::new(is_piped.then_some(beginning.role));
+    pub fn hosted(host: Host, beginning: Beginning<'_>, is_piped: bool) -> Self {
+        let hosted = Hosted::new(host, is_piped.then_some(beginning.role));
         Self { conversation: beginning.conversation(), wire: Wire::Hosted(hosted) }
     }
 

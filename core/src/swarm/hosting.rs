@@ -7,6 +7,7 @@ use super::links::Here;
 use super::{Carrier, LinkId, State, Swarm};
 use crate::conversation::{Established, Heard};
 use crate::error::LinkError;
+use crate::link::Host;
 use crate::rendezvous::HangupReason;
 use crate::secure::Role;
 use crate::time::Time;
@@ -14,8 +15,8 @@ use crate::time::Time;
 impl Swarm {
     /// A stream that the host has: a Hyperswarm connection, for instance. It is a link until the host says that it ended. A swarm that
     /// is closed has it ended at once.
-    pub fn handle_stream(&mut self, now: Time) -> LinkId {
-        let link = self.add_link(now, Carrier::Host, Role::Initiator);
+    pub fn handle_stream(&mut self, now: Time, host: Host) -> LinkId {
+        let link = self.add_link(now, Carrier::Host(host), Role::Initiator);
         if self.state == State::Closed {
             self.remove_link(now, link, Loss::Goodbye, false);
         }

@@ -29,10 +29,10 @@ impl Swarm {
             memory: self.memory.clone(),
             is_drive_peer: !matches!(carrier, Carrier::Circuit { .. }),
         };
-        let link = match carrier {
-            Carrier::Circuit { .. } if self.is_host => Link::hosted(beginning, true),
-            Carrier::Host => Link::hosted(beginning, false),
-            Carrier::Circuit { .. } | Carrier::DrivePeer(_) => Link::new(beginning, entropy),
+        let link = match (carrier, self.host) {
+            (Carrier::Circuit { .. }, Some(host)) => Link::hosted(host, beginning, true),
+            (Carrier::Host(host), _) => Link::hosted(host, beginning, false),
+            (Carrier::Circuit { .. }, None) | (Carrier::DrivePeer(_), _) => Link::new(beginning, entropy),
         };
         self.links.insert(id, Attached { link, carrier, role, peer: None, is_queued: false });
         self.queue_link(id);
@@ -101,7 +101,7 @@ impl Swarm {
                 self.relays[relay].redial_later(line.member, now, &mut self.random);
             }
         }
-        if carrier == Carrier::Host {
+        if matches!(carrier, Carrier::Host(_)) {
             self.update_state();
         }
         self.settle();
@@ -131,7 +131,7 @@ impl Swarm {
             let endpoint = match attached.carrier {
                 Carrier::Circuit { relay, .. } => &mut self.relays[relay].endpoint,
                 Carrier::DrivePeer(index) => &mut self.drive_peers[index].endpoint,
-                Carrier::Host => {
+                Carrier::Host(_) => {
                     attached.is_queued = false;
                     continue;
                 }
@@ -248,7 +248,7 @@ impl Swarm {
         match carrier {
             Carrier::Circuit { relay, line } => self.relays[relay].forget_redials(line.member),
             Carrier::DrivePeer(index) => self.join_drive_peer(now, index),
-            Carrier::Host => self.update_state(),
+            Carrier::Host(_) => self.update_state(),
         }
         self.tell(peer, change);
         let Some(place) = carrier.place() else {
@@ -294,7 +294,7 @@ impl Swarm {
         }
         match carrier {
             Carrier::DrivePeer(index) => self.end_drive_peer(now, index, Some(error)),
-            Carrier::Circuit { .. } | Carrier::Host => self.hang_up(now, id, hangup_reason(error)),
+            Carrier::Circuit { .. } | Carrier::Host(_) => self.hang_up(now, id, hangup_reason(error)),
         }
         if error == LinkError::Silent {
             self.ask_about(now, carrier);
@@ -313,7 +313,7 @@ impl Swarm {
                 self.remove_link(now, id, Loss::Cut, reason.allows_redial());
             }
             Carrier::DrivePeer(index) => self.end_drive_peer(now, index, None),
-            Carrier::Host => self.remove_link(now, id, Loss::Closed, false),
+            Carrier::Host(_) => self.remove_link(now, id, Loss::Closed, false),
         }
     }
 
@@ -354,7 +354,7 @@ impl Carrier {
         match self {
             Self::Circuit { relay, .. } => Some(Place::Relay(relay)),
             Self::DrivePeer(index) => Some(Place::DrivePeer(index)),
-            Self::Host => None,
+            Self::Host(_) => None,
         }
     }
 

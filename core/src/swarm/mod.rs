@@ -25,7 +25,7 @@ use crate::code::Code;
 use crate::conversation::Memory;
 use crate::drive::DriveKey;
 use crate::limits;
-use crate::link::Link;
+use crate::link::{Host, Link};
 use crate::random::Random;
 use crate::rendezvous::{HangupReason, Line};
 use crate::secure::{DeviceKey, Entropy, Role};
@@ -56,7 +56,7 @@ pub struct Config<'a> {
     /// `ws:` or `wss:` URLs of drive peers, [`limits::DRIVE_PEERS`] at most.
     pub drive_peers: &'a [String],
     /// Whether the host runs the secret stream and the mux of circuits, to replicate the drive on them (see [`Output::Host`]): 32
-    /// secret bytes, of which both make the device key.
+    /// secret bytes, of which both make the device key. Only with the feature `host`.
     pub host_seed: Option<[u8; 32]>,
     /// How long a session outlives the leave of its device, so that what was sent before arrives if it comes back;
     /// [`limits::SESSION_TIME`] unless said. Zero for no sessions at all: every broken link is a leave then.
@@ -82,7 +82,7 @@ pub struct Swarm {
     memory: Memory,
     relays: Vec<Relay>,
     drive_peers: Vec<DrivePeer>,
-    is_host: bool,
+    host: Option<Host>,
     links: Table<LinkId, Attached>,
     devices: Devices,
     handles: Handles,
@@ -115,7 +115,7 @@ enum Carrier {
     /// A WebSocket of its own to a drive peer.
     DrivePeer(usize),
     /// A stream that the host has.
-    Host,
+    Host(Host),
 }
 
 /// A link and what carries it.
@@ -159,7 +159,7 @@ impl Swarm {
             memory: Memory::default(),
             relays: Vec::new(),
             drive_peers: Vec::new(),
-            is_host: config.host_seed.is_some(),
+            host: Host::of(config.host_seed),
             links: Table::default(),
             devices: Devices::new(name, config.session_time.unwrap_or(limits::SESSION_TIME)),
             handles: Handles::default(),
@@ -341,7 +341,7 @@ impl Swarm {
                 key: device.key,
                 route: attached.map_or(Route::None, |attached| match attached.carrier {
                     Carrier::Circuit { .. } => Route::Relay,
-                    Carrier::DrivePeer(_) | Carrier::Host => Route::Direct,
+                    Carrier::DrivePeer(_) | Carrier::Host(_) => Route::Direct,
                 }),
                 url: place.map(|place| self.endpoint(place).url.clone()),
                 traffic: device.traffic,
@@ -429,7 +429,8 @@ impl Swarm {
 
     /// Whether a room is joined, or a drive peer is here, on a socket or on a stream of the host's.
     fn reaches_anyone(&self) -> bool {
-        let is_of_host = |attached: &Attached| attached.carrier == Carrier::Host && attached.link.is_proved();
+        let is_of_host =
+            |attached: &Attached| matches!(attached.carrier, Carrier::Host(_)) && attached.link.is_proved();
         self.places().into_iter().any(|place| self.is_reached(place)) || self.links.values().any(is_of_host)
     }
 
