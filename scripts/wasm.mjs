@@ -44,7 +44,7 @@ export async function bind(shell, wasm, directory) {
 async function optimise(shell, input, output) {
   await shell.run(npmProgram('wasm-opt'), [
     '--remove-exports=ring_core_*',
-    '-Oz',
+    '-Oz', '--converge',
     // A big function copied into its only caller saves bytes, but costs more of them once compressed: 4 % of the whole.
     '--one-caller-inline-max-function-size=10',
     ...WASM_FEATURES.map((feature) => `--enable-${feature}`),
