@@ -588,7 +588,7 @@ fn whatever_comes_on_a_stream_of_the_host_shows_that_its_remote_is_alive() {
         let host = world.add_host(&[]);
         let swarm = &mut world.devices[host].swarm;
         let watch = swarm.watch();
-        let link = swarm.handle_stream(at(0.0));
+        let link = swarm.handle_stream(at(0.0), Host::Here);
         let session = Established { remote: [9; 32], role: Role::Initiator, handshake_hash: HASH };
         swarm.handle_stream_opened(at(0.0), link, session);
         let proof = open_handshake(&drive(1), Role::Responder, &HASH, None);

@@ -632,7 +632,7 @@ fn bytes_that_never_become_a_frame_are_no_sign_of_life() {
 #[test]
 fn a_remote_that_was_reached_by_extensions_keeps_a_session_once_it_opens_the_channel() {
     let mut remote = Remote::new();
-    let link = remote.swarm.handle_stream(remote.now);
+    let link = remote.swarm.handle_stream(remote.now, Host::Here);
     remote.link = link;
     let established = Established { remote: [4; 32], role: Role::Initiator, handshake_hash: HASH };
     remote.swarm.handle_stream_opened(remote.now, link, established);

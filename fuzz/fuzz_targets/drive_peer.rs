@@ -4,8 +4,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use peersockets_core::channel::hypercore::{self, EXTENSION, NO_DATA, SYNC};
 use peersockets_core::budget::Budget;
+use peersockets_core::channel::hypercore::{self, EXTENSION, NO_DATA, SYNC};
 use peersockets_core::channel::peersockets;
 use peersockets_core::conversation::LinkEvent;
 use peersockets_core::error::LinkError;
@@ -87,7 +87,7 @@ impl Meeting {
     fn open_peersockets(&mut self, id: u64) -> Vec<u8> {
         self.has_shown_proof = true;
         let hash = self.remote.handshake_hash().expect("it is complete");
-        let handshake = peersockets::open_handshake(&drive(), Role::Responder, hash);
+        let handshake = peersockets::open_handshake(&drive(), Role::Responder, hash, None);
         open(id, peersockets::PROTOCOL.as_bytes(), &drive().channel_id(hash), &handshake)
     }
 
@@ -148,19 +148,21 @@ impl Meeting {
     fn hear(&mut self) -> Result<(), LinkError> {
         let mut events = Vec::new();
         let bytes = self.remote.take_output(usize::MAX);
-        let outcome = self.link.handle_bytes(self.now, &bytes, &|topic| topic != "unwanted", &mut events);
+        let outcome = self.link.handle_bytes(self.now, &bytes, &|topic: &str| topic != "unwanted", &mut events);
         for event in events {
             match event {
                 LinkEvent::Proved(key) => {
                     assert!(self.has_shown_proof && !self.is_proved && key == device(2).public());
                     self.is_proved = true;
                 }
-                LinkEvent::Message { number: None, topic, bytes } => {
+                LinkEvent::Message { number, topic, bytes } => {
+                    assert_eq!(number, None, "there is no session");
                     assert!(self.is_proved && &*topic != "unwanted");
                     self.received += bytes.len();
                 }
                 LinkEvent::Lost { length, .. } => assert!(self.is_proved && length <= limits::MESSAGE),
-                LinkEvent::Goodbye(None) => assert!(self.is_proved),
+                LinkEvent::Goodbye(_) | LinkEvent::Acknowledged(_) => assert!(self.is_proved),
+                LinkEvent::Unwanted(_) | LinkEvent::SessionOffered => panic!("there is no session"),
             }
         }
         assert_eq!(self.link.is_proved(), self.is_proved);

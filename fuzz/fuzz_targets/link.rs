@@ -32,7 +32,7 @@ fuzz_target!(|input: &[u8]| {
             0..4 => {
                 assert!(remote.seal(bytes.to_vec()));
                 sent += bytes.len();
-                link.handle_bytes(now, &remote.take_output(usize::MAX), &|topic| topic != "unwanted", &mut events)
+                link.handle_bytes(now, &remote.take_output(usize::MAX), &|topic: &str| topic != "unwanted", &mut events)
             }
             4 => {
                 let topic = format!("{}", what >> 3).into();
@@ -51,18 +51,20 @@ fuzz_target!(|input: &[u8]| {
                 link.handle_timeout(now)
             }
             _ => {
-                link.goodbye();
+                link.goodbye(None);
                 Ok(())
             }
         };
         for event in events {
             match event {
-                LinkEvent::Message { number: None, topic, bytes } => {
+                LinkEvent::Message { number, topic, bytes } => {
+                    assert_eq!(number, None, "there is no session");
                     assert_ne!(&*topic, "unwanted");
                     received += bytes.len();
                 }
                 LinkEvent::Lost { length, .. } => assert!(length > 0 && length <= limits::MESSAGE),
-                LinkEvent::Goodbye(None) => {}
+                LinkEvent::Goodbye(_) | LinkEvent::Acknowledged(_) => {}
+                LinkEvent::Unwanted(_) | LinkEvent::SessionOffered => panic!("there is no session"),
                 LinkEvent::Proved(_) => panic!("it was proved before"),
             }
         }
@@ -88,7 +90,7 @@ fn prove(link: &mut Link, remote: &mut Secure) {
             let mut open = vec![0, 1, 1];
             open.put_string(PROTOCOL);
             open.put_buffer(&drive().channel_id(hash));
-            open.extend(open_handshake(&drive(), Role::Initiator, hash));
+            open.extend(open_handshake(&drive(), Role::Initiator, hash, None));
             has_opened = remote.seal(open);
         }
     }

@@ -1,6 +1,7 @@
 //! How a fuzzer's input becomes steps, and the fixed keys of every run.
 
 use peersockets_core::budget::Budget;
+use peersockets_core::conversation::Memory;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::link::{Beginning, Link};
 use peersockets_core::secure::{DeviceKey, Entropy, Role};
@@ -38,6 +39,7 @@ pub fn entropy(number: u8) -> Entropy {
 
 /// A link of device 1 that begins now.
 pub fn link(role: Role, budget: &Budget, is_drive_peer: bool) -> Link {
-    let (now, drive, budget) = (Time::default(), drive(), budget.clone());
-    Link::new(Beginning { now, role, device: &device(1), drive, budget, is_drive_peer }, entropy(1))
+    let (now, drive) = (Time::default(), drive());
+    let memory = Memory { incomplete: budget.clone(), ..Memory::default() };
+    Link::new(Beginning { now, role, device: &device(1), drive, memory, is_drive_peer }, entropy(1))
 }

@@ -12,7 +12,7 @@ const reasonsFor = (options) => misnamedOptions(options).map(({ reason }) => rea
 
 test('options_that_do_not_exist_are_named_if_they_are_few_and_short_with_those_that_do', () => {
   const misspelt = { relay: 1, Relays: 1, ['x'.repeat(10_000)]: 1 };
-  assert.deepEqual(reasonsFor(misspelt), [`there is no option "relay", "Relays", "${'x'.repeat(40)}", only drive, relays, peers, wasm, force`]);
+  assert.deepEqual(reasonsFor(misspelt), [`there is no option "relay", "Relays", "${'x'.repeat(40)}", only drive, relays, peers, sessionTime, wasm, force`]);
   const [reason] = reasonsFor(Object.fromEntries(Array.from({ length: 100 }, (_, number) => [`option${number}`, 1])));
   assert.equal(reason.match(/option\d/g).length, 8);
 });
