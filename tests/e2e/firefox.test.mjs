@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { remedyFor } from '../../target/package/pkg-modules/errors.js';
 import { converse, meet, newDrive, nextDigest, nextText, openPerson, peersSeen, sendRandom, startBrowser } from './support/browser.mjs';
 import { greetEachOther, leavesInTime, startExample } from './support/example.mjs';
 import { startFirefox } from './support/firefox.mjs';
@@ -136,7 +135,10 @@ async function visit(t, policy) {
 /** Asserts what the next error says. The remedies' words are tested in Chromium. */
 async function reads(person, code, reason) {
   const error = await nextError(person);
-  assert.deepEqual([error.code, error.text], [code, `${reason}. ${remedyFor(code)}`]);
+  assert.equal(error.code, code);
+  const start = `${reason}. `;
+  assert.equal(error.text.slice(0, start.length), start);
+  assert.ok(error.text.length > start.length, 'it says what to do');
 }
 
 /** Waits until the page shows a text. */
