@@ -146,9 +146,10 @@ impl Endpoint {
         }
     }
 
-    /// Tries it at this moment, if it waits for a later one.
+    /// Tries it at this moment, if it waits for a later one, and then as often as at first.
     pub fn hasten(&mut self, at: Time) {
         if let Phase::Waiting(later) = self.phase {
+            self.failures = 0;
             self.phase = Phase::Waiting(later.min(at));
         }
     }
