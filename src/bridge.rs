@@ -287,6 +287,7 @@ fn arguments(event: Event) -> (u32, u32, u32, JsValue) {
             let peer = report.peer.map_or(0, |peer| peer.0);
             (4, handle, peer, error_object(report))
         }
+        Event::Drain { topic, peer } => (6, topic.0, peer.0, JsValue::UNDEFINED),
         Event::State(state) => (5, 0, 0, state.name().into()),
     }
 }

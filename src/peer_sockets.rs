@@ -118,6 +118,14 @@ impl Topic {
         self.bridge.read(|swarm| swarm.refusal(PeerId(peer_id), length))
     }
 
+    /// Bytes that wait for a peer, or for all where it is 0.
+    pub fn buffered(&self, peer_id: u32) -> usize {
+        self.bridge.read(|swarm| match peer_id {
+            0 => swarm.buffered_in_all(),
+            peer => swarm.buffered(PeerId(peer)),
+        })
+    }
+
     /// Sends a message.
     pub fn send(&self, peer_id: u32, message: Vec<u8>) {
         self.bridge.command(|swarm| swarm.send(self.handle, PeerId(peer_id), message));

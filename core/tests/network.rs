@@ -28,6 +28,7 @@ fn story(world: &mut World, device: usize) -> Vec<String> {
         Event::State(state) => Some(state.name().to_string()),
         Event::Message { message, .. } => Some(String::from_utf8(message.to_vec()).unwrap()),
         Event::Error(report) => Some(report.code.name().to_string()),
+        Event::Drain { .. } => None,
     };
     world.events(device).into_iter().filter_map(told).collect()
 }

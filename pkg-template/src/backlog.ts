@@ -24,6 +24,8 @@ export class Backlog {
   readonly #calls = new Set<Call>();
   /** The handles that are open, and whether messages wait on each. */
   readonly #handles = new Map<Call, boolean>();
+  /** Bytes of the messages for each peer. */
+  readonly #peers = new Map<number, number>();
   #messages = 0;
   #bytes = 0;
 
@@ -51,11 +53,17 @@ export class Backlog {
     return this.#messages < MESSAGES && this.#bytes + bytes <= BYTES;
   }
 
-  /** Adds a call that sends a message of this many bytes on a handle. On one that is not open it does nothing. */
-  send(opening: Call, call: Call, bytes: number): void {
+  /** Bytes of the messages that wait, for one peer or for all. */
+  bytes(peerId?: number): number {
+    return peerId === undefined ? this.#bytes : (this.#peers.get(peerId) ?? 0);
+  }
+
+  /** Adds a call that sends a peer a message of this many bytes on a handle. On one that is not open it does nothing. */
+  send(opening: Call, call: Call, peerId: number, bytes: number): void {
     if (!this.#handles.has(opening)) return;
     this.#handles.set(opening, true);
     this.#calls.add(call);
+    this.#peers.set(peerId, this.bytes(peerId) + bytes);
     this.#messages += 1;
     this.#bytes += bytes;
   }

@@ -113,8 +113,18 @@ export class Engine {
     else this.#call(closing);
   }
 
-  /** Sends a message on a handle: now, or when Rust is there. `send` tells why it is not taken, and `giveBack` is told. */
-  send(opening: Call, message: Message, send: (bytes: Uint8Array) => string | undefined, giveBack: GiveBack): void {
+  /** Bytes of the messages that wait to be sent to a peer, or to all: `half` tells it once Rust is there. */
+  buffered(peerId: number | undefined, half: (() => number | undefined) | undefined): number {
+    if (this.#isLoading) return this.#backlog.bytes(peerId);
+    let bytes: number | undefined;
+    this.callIfOpen(() => {
+      bytes = half?.();
+    });
+    return bytes ?? 0;
+  }
+
+  /** Sends a peer a message on a handle: now, or when Rust is there. `send` tells why it is not taken, and `giveBack` is told. */
+  send(opening: Call, peerId: number, message: Message, send: (bytes: Uint8Array) => string | undefined, giveBack: GiveBack): void {
     const sending = (message: Message): Call => ({
       run: () => {
         const reason = send(message.bytes);
@@ -128,7 +138,7 @@ export class Engine {
     }
     const { byteLength } = message.bytes;
     const copy = this.#backlog.hasRoom(byteLength) ? attempt(() => message.bytes.slice()) : undefined;
-    if (copy) this.#backlog.send(opening, sending({ given: copy, bytes: copy }), byteLength);
+    if (copy) this.#backlog.send(opening, sending({ given: copy, bytes: copy }), peerId, byteLength);
     else giveBack(message, { code: 'queue-full', reason: 'more than 256 messages or 1 MiB were sent before the WebAssembly was loaded' });
   }
 

@@ -34,6 +34,18 @@ export class TopicMessageEvent extends Event {
   }
 }
 
+/** Little waits to be sent to a peer again (`drain`). */
+export class DrainEvent extends Event {
+  /** The id of the peer. */
+  readonly peerId: number;
+
+  /** @internal */
+  constructor(peerId: number) {
+    super('drain');
+    this.peerId = peerId;
+  }
+}
+
 /** The state of a `PeerSockets` changed (`state`). */
 export class StateEvent extends Event {
   /** The new state. */

@@ -20,7 +20,7 @@ export { Topic } from './topic.js';
 export type { TopicEventMap } from './topic.js';
 export { PeerEvents } from './peer-events.js';
 export type { PeerEventsEventMap } from './peer-events.js';
-export { PeerEvent, PeerSocketsErrorEvent, StateEvent, TopicMessageEvent } from './events.js';
+export { DrainEvent, PeerEvent, PeerSocketsErrorEvent, StateEvent, TopicMessageEvent } from './events.js';
 export type { MessageBytes } from './events.js';
 export { PeerSocketsError } from './errors.js';
 export type { ErrorCode, KnownErrorCode } from './errors.js';

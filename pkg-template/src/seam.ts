@@ -48,7 +48,7 @@ export interface StreamHost {
 }
 
 /** The first argument of {@link Deliver}. */
-export const Kind = { join: 1, leave: 2, message: 3, error: 4, state: 5 } as const;
+export const Kind = { join: 1, leave: 2, message: 3, error: 4, state: 5, drain: 6 } as const;
 
 /** Rust's one callback; it never runs inside a call that TypeScript makes. Positional, because it is the data path. */
 export type Deliver = (kind: number, handle: number, peerId: number, payload: unknown) => void;

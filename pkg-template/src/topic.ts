@@ -3,7 +3,7 @@ import type { Call } from './backlog.js';
 import type { Engine, Receiver } from './engine.js';
 import type { Problem } from './errors.js';
 import { PeerSocketsEventTarget } from './event-target.js';
-import { TopicMessageEvent } from './events.js';
+import { DrainEvent, TopicMessageEvent } from './events.js';
 import type { MessageBytes, PeerSocketsErrorEvent } from './events.js';
 import { LONGEST, toBytes } from './message.js';
 import type { Message, SendableMessage } from './message.js';
@@ -15,6 +15,8 @@ import type { Topic as Glue } from './wasm/glue.js';
 export interface TopicEventMap {
   /** A peer sent a message on this topic. */
   message: TopicMessageEvent;
+  /** Over 1 MiB waited for a peer, on whatever topic, and 256 KiB or less do now; or it left. */
+  drain: DrainEvent;
   /** Something about this topic went wrong. With no listener here it goes on to the `PeerSockets`. */
   error: PeerSocketsErrorEvent;
 }
@@ -43,6 +45,7 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
     // In Beaker the methods could be taken off the object.
     this.send = this.send.bind(this);
     this.close = this.close.bind(this);
+    this.bufferedAmount = this.bufferedAmount.bind(this);
   }
 
   /** @internal */
@@ -92,10 +95,27 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
     }
     this.#engine.send(
       this.#opening,
+      id,
       sent,
       (kept) => this.#sendNow(id, kept),
       (returned, problem) => this.#report({ ...problem, peerId: id }, returned),
     );
+  }
+
+  /**
+   * Bytes that wait: of the messages sent to a peer, on all topics, those that it has not confirmed yet. 0 for a peer that left, and after
+   * {@link Topic.close}.
+   *
+   * Whoever has much to send stops when this is over 1 MiB, and goes on at the `drain` event for that peer: it comes for each time that
+   * this was exceeded, when 256 KiB or less are left or the peer is gone. Beyond 16 MiB {@link Topic.send} gives messages back with
+   * `queue-full`.
+   *
+   * @param peerId - of which peer; without it, of all together
+   */
+  bufferedAmount(peerId?: number | string): number {
+    const id = peerId === undefined ? undefined : parsePeerId(peerId);
+    if (this.#isClosed || (peerId !== undefined && id === undefined)) return 0;
+    return this.#engine.buffered(id, () => this.#rust?.buffered(id ?? 0));
   }
 
   /**
@@ -132,6 +152,7 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
       topic: this.name,
       receive: (kind, peerId, payload) => {
         if (kind === Kind.message) this.dispatchEvent(new TopicMessageEvent(peerId, payload as MessageBytes));
+        else if (kind === Kind.drain) this.dispatchEvent(new DrainEvent(peerId));
       },
       abandon: () => {},
     };

@@ -40,6 +40,7 @@ const covered = {
     'sh under Native peers': [namesTestedVersions],
     'js under Native peers': [runNativePeer, runPlainPeer, runPageOfPlainPeer],
     'text under The way of one message': [isNoCode],
+    'js under Sending much': [sendFile],
     'sh under The relay': [startFromNpm],
     'js under The relay': [configureVite],
     'nginx under In production': [passesTheUpgradeOn],
@@ -196,6 +197,20 @@ async function runMainExample(t, code) {
     await goes.page.close();
     await stays.line('peer 1 is gone');
   });
+}
+
+/** Whoever sees somebody come sends a file of 5 MB. */
+async function sendFile(t, code) {
+  const program = `${code}
+    const chat = install().join('chat')${GREETING}
+    const size = 5_000_000
+    window.beaker.peersockets.watch().addEventListener('join', ({ peerId }) => sendFile(peerId, new Blob([new Uint8Array(size)])))
+    let arrived = 0
+    file.addEventListener('message', ({ message }) => {
+      arrived += message.length
+      if (arrived === size) console.log('the file is here')
+    })`;
+  await runInPage(t, program, (people) => Promise.all(people.map((person) => person.line('the file is here'))));
 }
 
 async function configureVite(t, code) {

@@ -98,6 +98,19 @@ test('at_most_one_mebibyte_waits_for_the_wasm', async () => {
   sockets.close();
 });
 
+test('what_waits_for_the_wasm_is_counted_for_each_peer', async () => {
+  const sockets = start();
+  const topic = sockets.join('chat');
+  topic.send(1, 'one');
+  sockets.join('file').send(2, new Uint8Array(1_000));
+  const amounts = () => [topic.bufferedAmount(1), topic.bufferedAmount('2'), topic.bufferedAmount(3), topic.bufferedAmount(), topic.bufferedAmount('x')];
+  assert.deepEqual(amounts(), [3, 1_000, 0, 1_003, 0]);
+  await sockets.ready;
+  assert.deepEqual(amounts(), [3, 1_000, 0, 1_003, 0], 'no relay was reached yet');
+  sockets.close();
+  assert.deepEqual(amounts(), [0, 0, 0, 0, 0]);
+});
+
 test('before_the_wasm_as_many_handles_can_be_open_as_after_and_the_error_is_the_same', async () => {
   const [early, late] = [start(), start()];
   const open = (sockets) => {

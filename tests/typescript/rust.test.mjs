@@ -54,14 +54,14 @@ test('as_much_waits_for_the_wasm_as_for_the_first_relay', () => {
   messages.open(handle);
   for (let count = 0; count < EARLY_MESSAGES; count += 1) {
     assert.equal(messages.hasRoom(0), true);
-    messages.send(handle, {}, 0);
+    messages.send(handle, {}, 1, 0);
   }
   assert.equal(messages.hasRoom(0), false);
   const bytes = new Backlog();
   assert.equal(bytes.hasRoom(EARLY_BYTES), true);
   assert.equal(bytes.hasRoom(EARLY_BYTES + 1), false);
   bytes.open(handle);
-  bytes.send(handle, {}, EARLY_BYTES);
+  bytes.send(handle, {}, 1, EARLY_BYTES);
   assert.equal(bytes.hasRoom(1), false);
 });
 
@@ -83,6 +83,7 @@ test('the_types_and_remedies_state_the_limits_of_rust', async () => {
       `${binary(SEND_QUEUE)} or ${number(SEND_QUEUE_MESSAGES)} messages wait for that peer`,
       `messages of ${TOPICS} topics`,
       `${EARLY_MESSAGES} messages or ${binary(EARLY_BYTES)} in all`,
+      `Over ${binary(limits.SEND_HIGH_WATER)} waited for a peer`, `is over ${binary(limits.SEND_HIGH_WATER)}`, `when ${binary(limits.SEND_LOW_WATER)} or less are left`,
     ],
     'peer-sockets.d.ts': [
       `over ${TOPIC_NAME} bytes of UTF-8`, `\`too-many-topics\` (over ${TOPICS})`, `${RELAYS} at most`, `${DRIVE_PEERS} at most`, `as far as ${binary(LAST_WORDS)} for each peer`,
@@ -101,7 +102,7 @@ test('the_readme_states_the_limits_of_rust', async () => {
   for (const [what, required, ...others] of [
     ['message', [MESSAGE]],
     ['topic name; topics joined', [TOPIC_NAME, TOPICS]],
-    ['waiting to be sent to one peer', [SEND_QUEUE], SEND_QUEUE_MESSAGES, TOPICS],
+    ['waiting to be sent to one peer', [SEND_QUEUE, limits.SEND_HIGH_WATER], SEND_QUEUE_MESSAGES, TOPICS],
     ['waiting to be sent to all peers', [limits.SEND_QUEUES]],
     ['sent before the first relay is joined', [EARLY_MESSAGES, EARLY_BYTES]],
     ['incomplete messages, from all peers', [limits.REASSEMBLY]],

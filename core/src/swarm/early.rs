@@ -49,6 +49,16 @@ impl EarlyMessages {
         taken
     }
 
+    /// Bytes of those for a peer.
+    pub fn bytes_for(&self, peer: PeerId) -> usize {
+        self.waiting.iter().filter(|early| early.peer == peer).map(|early| early.message.len()).sum()
+    }
+
+    /// Bytes of all.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Drops what waits: who is not here now is nobody.
     pub fn clear(&mut self) {
         *self = Self::default();

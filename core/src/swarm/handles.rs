@@ -79,6 +79,11 @@ impl Handles {
         self.topics.iter().find(|joined| *joined.name == *topic).map_or(&[], |joined| &joined.handles)
     }
 
+    /// The handles of all topics.
+    pub fn topics(&self) -> impl Iterator<Item = HandleId> {
+        self.topic_of.iter().map(|(handle, _)| *handle)
+    }
+
     /// Whether a topic is joined.
     pub fn is_joined(&self, topic: &str) -> bool {
         !self.of_topic(topic).is_empty()

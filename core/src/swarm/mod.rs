@@ -13,6 +13,7 @@ mod hosting;
 mod links;
 mod network;
 mod output;
+mod pressure;
 mod relay;
 mod sessions;
 mod sockets;
@@ -20,7 +21,7 @@ mod sockets;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::channel::outbox::{Bound, Outbox, QueueFull};
+use crate::channel::outbox::{Bound, QueueFull};
 use crate::code::Code;
 use crate::conversation::Memory;
 use crate::drive::DriveKey;
@@ -87,6 +88,8 @@ pub struct Swarm {
     devices: Devices,
     handles: Handles,
     early: EarlyMessages,
+    /// Peers for whom much waits, until the application is told that it does not any more.
+    pressed: Vec<PeerId>,
     handshakes: Handshakes,
     outputs: VecDeque<Pending>,
     /// Links that have something to write, in turn.
@@ -164,6 +167,7 @@ impl Swarm {
             devices: Devices::new(name, config.session_time.unwrap_or(limits::SESSION_TIME)),
             handles: Handles::default(),
             early: EarlyMessages::default(),
+            pressed: Vec::new(),
             handshakes: Handshakes { tokens: f64::from(limits::HANDSHAKES_PER_SECOND), filled_at: now },
             outputs: VecDeque::new(),
             ready: VecDeque::new(),
@@ -315,7 +319,14 @@ impl Swarm {
                 Pending::Message { topic, peer, message } => self.hand_out(&topic, peer, &message),
             }
         }
-        self.next_data().unwrap_or_else(|| Output::Timeout(self.next_timeout()))
+        if let Some(data) = self.next_data() {
+            return data;
+        }
+        self.relieve();
+        match self.outputs.pop_front() {
+            Some(Pending::Output(output)) => output,
+            _ => Output::Timeout(self.next_timeout()),
+        }
     }
 
     /// Whether anyone can be reached.
@@ -335,7 +346,6 @@ impl Swarm {
         let peers = self.devices.present().map(|device| {
             let attached = device.links.first().and_then(|link| self.links.get(link));
             let place = attached.and_then(|attached| attached.carrier.place());
-            let waiting = || device.path.as_ref()?.outbox.as_ref().map(Outbox::bytes);
             PeerStats {
                 peer: device.peer,
                 key: device.key,
@@ -345,7 +355,7 @@ impl Swarm {
                 }),
                 url: place.map(|place| self.endpoint(place).url.clone()),
                 traffic: device.traffic,
-                queued_bytes: attached.map_or_else(|| waiting().unwrap_or(0), |attached| attached.link.queued_bytes()),
+                queued_bytes: self.buffered(device.peer),
             }
         });
         Stats {
@@ -467,7 +477,9 @@ impl Swarm {
     fn is_for_a_closed_handle(&self, output: &Output) -> bool {
         match output {
             Output::Event(Event::Join { watch: handle, .. } | Event::Leave { watch: handle, .. })
-            | Output::Event(Event::Message { topic: handle, .. }) => !self.handles.is_open(*handle),
+            | Output::Event(Event::Message { topic: handle, .. } | Event::Drain { topic: handle, .. }) => {
+                !self.handles.is_open(*handle)
+            }
             _ => false,
         }
     }

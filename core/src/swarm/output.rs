@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use super::LinkId;
 use crate::code::Code;
+#[cfg(doc)]
+use crate::limits;
 use crate::link::HostAction;
 use crate::time::Time;
 
@@ -83,6 +85,13 @@ pub enum Event {
         peer: PeerId,
         /// Its bytes, shared by the handles of one topic.
         message: Arc<Vec<u8>>,
+    },
+    /// More than [`limits::SEND_HIGH_WATER`] waited for a peer, and no more than [`limits::SEND_LOW_WATER`] do now, or it left.
+    Drain {
+        /// The topic handle that is told; each is.
+        topic: HandleId,
+        /// For whom it waited.
+        peer: PeerId,
     },
     /// Something went wrong.
     Error(Report),

@@ -104,6 +104,7 @@ impl Swarm {
         if let Some(id) = link {
             self.queue_link(id);
         }
+        self.note_pressure(peer);
         Ok(())
     }
 

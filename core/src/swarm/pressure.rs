@@ -1,0 +1,49 @@
+//! Back-pressure: how much waits for whom, and who is told once it is little again.
+//!
+//! What is in a session counts until it is acknowledged, as it does for [`limits::SEND_QUEUE`]: whoever keeps below
+//! [`limits::SEND_HIGH_WATER`] never meets `queue-full`.
+
+use super::output::{Event, Output, PeerId};
+use super::{Pending, Swarm};
+use crate::channel::outbox::Outbox;
+use crate::limits;
+
+impl Swarm {
+    /// Bytes of the messages to a peer, on all topics, that have not been sent, or not acknowledged in a session. None to one who left.
+    pub fn buffered(&self, peer: PeerId) -> usize {
+        if !self.devices.was_assigned(peer) {
+            return self.early.bytes_for(peer);
+        }
+        let Some(device) = self.devices.get(peer).filter(|device| device.is_present()) else {
+            return 0;
+        };
+        match device.links.first().and_then(|link| self.links.get(link)) {
+            Some(attached) => attached.link.queued_bytes(),
+            None => device.path.as_ref().and_then(|path| path.outbox.as_ref()).map_or(0, Outbox::bytes),
+        }
+    }
+
+    /// The same for all peers together.
+    pub fn buffered_in_all(&self) -> usize {
+        let present = self.devices.present().map(|device| self.buffered(device.peer));
+        present.sum::<usize>() + self.early.bytes()
+    }
+
+    /// A message was queued for a peer: if much waits now, the application is told when it is little.
+    pub(super) fn note_pressure(&mut self, peer: PeerId) {
+        if self.buffered(peer) > limits::SEND_HIGH_WATER && !self.pressed.contains(&peer) {
+            self.pressed.push(peer);
+        }
+    }
+
+    /// Tells of the next peer for whom little waits again, or who is gone: nobody is to wait for that one for ever.
+    pub(super) fn relieve(&mut self) {
+        let is_relieved = |peer: &PeerId| self.buffered(*peer) <= limits::SEND_LOW_WATER;
+        let Some(position) = self.pressed.iter().position(is_relieved) else {
+            return;
+        };
+        let peer = self.pressed.swap_remove(position);
+        let event = |topic| Pending::Output(Output::Event(Event::Drain { topic, peer }));
+        self.outputs.extend(self.handles.topics().map(event));
+    }
+}
