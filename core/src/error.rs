@@ -71,6 +71,11 @@ pub enum LinkError {
 }
 
 impl LinkError {
+    /// Whether whoever carries the bytes may have done it: frames are sealed, their lengths are not.
+    pub fn may_be_damage(self) -> bool {
+        matches!(self, Self::Damaged | Self::Malformed(WireError::FrameTooLong))
+    }
+
     /// Whether the remote, or whoever changed its bytes, broke the protocol.
     pub fn is_violation(self) -> bool {
         !matches!(self, Self::ChannelClosed | Self::ProofTimeout | Self::Silent | Self::StreamEnded)

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use peersockets_core::code::Code;
 use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, ToRelay};
-use peersockets_core::swarm::{Config, Event, HandleId, Output, PeerId, SocketFailure, Swarm};
+use peersockets_core::swarm::{Config, Event, HandleId, Output, PeerId, SocketFailure, SocketId, Swarm};
 use peersockets_core::time::Time;
 use peersockets_netem::{World, drive, seconds};
 
@@ -287,8 +287,8 @@ fn a_message_that_is_too_long_ends_its_socket_before_its_bytes_are_looked_at() {
     }
 }
 
-#[test]
-fn whoever_dials_a_device_that_has_a_circuit_to_a_whole_room_is_told_that_it_is_busy() {
+/// A device that this relay has welcomed, and its socket.
+fn welcomed(member: u64, present: Vec<u64>) -> (Swarm, SocketId) {
     let now = Time::default();
     let urls = ["ws://relay/relay".to_string()];
     let mut swarm = Swarm::new(now, [7; 32], drive(1), Config { relays: &urls, ..Config::default() });
@@ -298,28 +298,54 @@ fn whoever_dials_a_device_that_has_a_circuit_to_a_whole_room_is_told_that_it_is_
         }
     };
     swarm.handle_socket_opened(now, socket);
-    let hear = |swarm: &mut Swarm, frame: FromRelay<'_>| {
-        let mut message = Vec::new();
-        frame.encode(&mut message);
-        swarm.handle_socket_message(now, socket, &message);
-    };
-    let room = limits::ROOM as u64;
-    hear(&mut swarm, FromRelay::Welcome { member: room + 1, present: (1..=room).collect() });
-    assert_eq!(swarm.stats().relays[0].circuits, limits::ROOM);
-    for (member, is_busy) in [(room + 2, true), (1, false)] {
-        let line = Line { member, circuit: 9 };
-        hear(&mut swarm, FromRelay::Dialed(line));
-        let mut written = Vec::new();
-        loop {
-            match swarm.poll_output() {
-                Output::Write { message, .. } => written.push(message),
-                Output::Timeout(_) => break,
-                _ => {}
-            }
+    hear(&mut swarm, now, socket, FromRelay::Welcome { member, present });
+    (swarm, socket)
+}
+
+/// Lets it hear a frame; returns what it writes then.
+fn hear(swarm: &mut Swarm, now: Time, socket: SocketId, frame: FromRelay<'_>) -> Vec<Vec<u8>> {
+    let mut message = Vec::new();
+    frame.encode(&mut message);
+    swarm.handle_socket_message(now, socket, &message);
+    let mut written = Vec::new();
+    loop {
+        match swarm.poll_output() {
+            Output::Write { message, .. } => written.push(message),
+            Output::Timeout(_) => return written,
+            _ => {}
         }
-        let mut busy = Vec::new();
-        ToRelay::Hangup(line, HangupReason::Busy).encode(&mut busy);
-        assert_eq!(written.contains(&busy), is_busy, "member {member}");
+    }
+}
+
+fn hangup(line: Line, reason: HangupReason) -> Vec<u8> {
+    let mut frame = Vec::new();
+    ToRelay::Hangup(line, reason).encode(&mut frame);
+    frame
+}
+
+#[test]
+fn whoever_dials_a_device_that_has_a_circuit_to_a_whole_room_is_told_that_it_is_busy() {
+    let room = limits::ROOM as u64;
+    let (mut swarm, socket) = welcomed(room, (1..room).collect());
+    assert_eq!(swarm.stats().relays[0].circuits, limits::ROOM - 1);
+    for (member, circuit, is_busy) in [(room + 1, 1, false), (room + 2, 1, true), (room + 1, 2, false)] {
+        let line = Line { member, circuit };
+        let written = hear(&mut swarm, Time::default(), socket, FromRelay::Dialed(line));
+        assert_eq!(written.contains(&hangup(line, HangupReason::Busy)), is_busy, "member {member}");
         assert_eq!(swarm.stats().relays[0].circuits, limits::ROOM);
     }
+}
+
+#[test]
+fn a_dial_by_a_member_that_came_before_replaces_no_circuit() {
+    let (mut swarm, socket) = welcomed(2, vec![1]);
+    for member in [1, 2] {
+        let line = Line { member, circuit: 1_000 };
+        let written = hear(&mut swarm, Time::default(), socket, FromRelay::Dialed(line));
+        assert_eq!(written, [hangup(line, HangupReason::Violation)], "and nothing is said on a circuit");
+    }
+    assert_eq!(swarm.stats().relays[0].circuits, 1);
+    let later = Line { member: 3, circuit: 1 };
+    assert_eq!(hear(&mut swarm, Time::default(), socket, FromRelay::Dialed(later)), [[0; 0]; 0]);
+    assert_eq!(swarm.stats().relays[0].circuits, 2);
 }

@@ -52,6 +52,7 @@ impl Swarm {
         match frame {
             FromRelay::Welcome { member, present } if matches!(phase, Phase::Joining(..)) => {
                 self.relays[index].endpoint.join(socket, now);
+                self.relays[index].own = member;
                 self.update_state();
                 for other in present.into_iter().filter(|other| *other < member) {
                     self.dial(now, index, other);
@@ -95,6 +96,11 @@ impl Swarm {
     fn answer(&mut self, now: Time, relay: usize, socket: SocketId, line: Line) {
         if self.state == State::Closed {
             self.write(socket, &ToRelay::Hangup(line, HangupReason::Done));
+            return;
+        }
+        if line.member <= self.relays[relay].own {
+            // We dial that member. Whoever says otherwise would have its circuit replaced by one that nobody dials again.
+            self.write(socket, &ToRelay::Hangup(line, HangupReason::Violation));
             return;
         }
         let is_crowded =

@@ -287,7 +287,7 @@ impl Swarm {
         };
         let carrier = attached.carrier;
         // What was damaged in a session comes again: nobody has to know.
-        let is_mended = error == LinkError::Damaged && attached.link.standings().is_some();
+        let is_mended = error.may_be_damage() && attached.link.standings().is_some();
         if error.is_violation() && attached.link.is_proved() && !is_mended {
             let url = carrier.place().map(|place| self.endpoint(place).url.clone());
             self.report(Report { url, peer: attached.peer, ..Report::new(Code::PeerMisbehaved, error.to_string()) });

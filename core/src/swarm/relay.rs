@@ -16,6 +16,8 @@ pub struct Relay {
     pub endpoint: Endpoint,
     /// Whether it still is there.
     pub signs: SignsOfLife,
+    /// Our own number in its room, once it has welcomed us.
+    pub own: Member,
     circuits: Table<Member, (Circuit, LinkId)>,
     redials: Table<Member, Redial>,
     last_circuit: Circuit,
@@ -33,6 +35,7 @@ impl Relay {
         Self {
             endpoint,
             signs: SignsOfLife::default(),
+            own: 0,
             circuits: Table::default(),
             redials: Table::default(),
             last_circuit: 0,
