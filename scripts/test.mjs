@@ -1,5 +1,5 @@
 // npm test [-- [--long] SUITE...]: sets everything up, then runs every suite, or those named. With --long what is tried at random is tried
-// ten times as often.
+// ten times as often, and a million messages go where there are 200,000 else.
 
 import { Failure, main } from './failure.mjs';
 import { runSteps } from './progress.mjs';
@@ -9,10 +9,15 @@ import { allSuites } from './suites.mjs';
 
 /** Seeds of each storm of netem/. */
 const LONG_SEEDS = 2_500;
+/** Messages through one page. */
+const LONG_MESSAGES = 1_000_000;
 
 await main(async () => {
   const parameters = process.argv.slice(2);
-  if (parameters.includes('--long')) process.env.PEERSOCKETS_SEEDS = String(LONG_SEEDS);
+  if (parameters.includes('--long')) {
+    process.env.PEERSOCKETS_SEEDS = String(LONG_SEEDS);
+    process.env.PEERSOCKETS_MESSAGES = String(LONG_MESSAGES);
+  }
   const suites = chooseSuites(parameters.filter((parameter) => parameter !== '--long'));
   await runSteps(setupToTest());
   await runSuites(suites);
