@@ -101,6 +101,34 @@ const seeds = {
     close: step(0, [0, 3, 1]),
     slot_not_declared: step(0, [1, 1, 5]),
   },
+  // The first byte: 0 two devices, 1 three. A step is a byte that says what and to whom, and an argument.
+  room: {
+    meet_and_talk: [0, 12, 3, 0, 100, 32, 100, 13, 50],
+    parts: [0, 12, 3, 1, 255, 0, 9, 17, 255, 14, 20, 32, 0, 13, 50],
+    cut: [0, 12, 3, 2, 20, 4, 0, 2, 20, 14, 9, 20, 0, 34, 20, 12, 5],
+    silent_death: [0, 12, 3, 34, 20, 6, 0, 34, 20, 14, 30, 2, 20, 12, 15],
+    restarts: [1, 12, 3, 2, 20, 5, 0, 34, 20, 13, 80, 5, 0, 21, 0, 66, 20, 12, 9, 21, 0],
+    sleep: [0, 12, 3, 7, 0, 34, 20, 12, 30, 2, 20, 7, 0, 12, 5, 34, 20],
+    sleep_too_long: [0, 12, 3, 7, 0, 34, 20, 12, 140, 2, 20, 7, 0, 12, 5, 34, 20],
+    goodbyes: [1, 12, 3, 2, 20, 8, 0, 34, 20, 12, 3, 8, 0, 12, 3, 66, 20],
+    topics: [0, 12, 3, 3, 0, 34, 20, 14, 30, 3, 0, 34, 20, 35, 0, 2, 20],
+    faults: [0, 12, 3, ...[0, 1, 2, 3, 4, 5, 6, 70, 141].flatMap((fault) => [9, fault, 2, 20, 34, 20, 13, 60])],
+    false_leaves: [1, 12, 3, 2, 20, 11, 0, 2, 20, 12, 3, 27, 0, 66, 20, 12, 3],
+  },
+  // A step is a byte that says what and on which link, and an argument.
+  session: {
+    messages: [0, 0, 2, 1, 3, 4, 9, 4, 4, 3, 14, 20, 4, 4],
+    two_links: [0, 0, 2, 1, 3, 4, 0, 16, 18, 3, 19, 4, 10, 0, 9, 2, 3, 4],
+    next_link: [0, 0, 2, 1, 3, 4, 9, 4, 10, 0, 14, 100, 0, 80, 2, 5, 3, 4],
+    gap: [0, 0, 2, 1, 3, 1, 2, 9, 3, 1],
+    no_number: [0, 0, 8, 0, 3, 1],
+    false_acknowledgement: [0, 0, 9, 2, 4, 9],
+    goodbye_ahead: [0, 0, 2, 1, 3, 1, 5, 4, 3, 2, 14, 250],
+    another_epoch: [0, 0, 2, 1, 3, 3, 0, 2, 18, 1, 19, 3, 0, 0],
+    another_device: [0, 0, 2, 1, 3, 3, 9, 3, 0, 1, 18, 1, 19, 3],
+    too_late: [0, 0, 2, 1, 3, 3, 10, 0, 13, 6, 13, 200, 0, 16, 2, 4, 3, 3, 2, 1, 3, 3],
+    lost_socket: [0, 0, 2, 1, 3, 3, 9, 3, 11, 0, 13, 2, 0, 16, 2, 4, 3, 3],
+  },
   // The first byte: 0 met, 1 the drive is open, 2 a peer by extensions, 3 a peer on its own channel.
   drive_peer: {
     reject_then_open: [0, ...step(0, [0, 2, 1]), ...step(1, [1, 0])],

@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { CommandFailure } from './failure.mjs';
 import { root, targetDirectory } from './paths.mjs';
@@ -23,8 +24,15 @@ const COVERAGE_FLAGS = [
  */
 export async function fuzz(shell, seconds, targets) {
   const binaries = await buildTargets(shell);
+  const waiting = [...targets];
   const results = [];
-  for (const target of targets) results.push(await runTarget(shell, join(binaries, target), seconds));
+  const runWaiting = async () => {
+    for (let target = waiting.shift(); target; target = waiting.shift()) {
+      results.push(await runTarget(shell, join(binaries, target), seconds));
+    }
+  };
+  // Each takes one core.
+  await Promise.all(Array.from({ length: availableParallelism() }, runWaiting));
   return results;
 }
 

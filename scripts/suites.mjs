@@ -14,7 +14,7 @@ import { pathWithTools } from './tools.mjs';
 import { checkImports } from './wasm-imports.mjs';
 import { wasmEnvironment } from './wasm-target.mjs';
 
-const FUZZ_SECONDS = 30;
+const FUZZ_SECONDS = 60;
 const WASM_TEST_SECONDS = 120;
 const testsDirectory = join(root, 'tests');
 

@@ -1,5 +1,7 @@
 //! What a hostile relay does to the bytes of circuits.
 
+use std::collections::VecDeque;
+
 use peersockets_core::random::Random;
 use peersockets_core::rendezvous::{Line, Member};
 
@@ -38,6 +40,8 @@ pub struct Mischief {
     pub rate: f64,
     /// How often each kind of damage was done, in the order of [`Fault::ALL`].
     pub counts: [u64; 7],
+    /// What becomes of the next pieces, before chance decides.
+    ordered: VecDeque<Fault>,
     /// Pieces that come later: behind so many others.
     held: Vec<(usize, Piece)>,
     recorded: Vec<Vec<u8>>,
@@ -53,17 +57,20 @@ const LATE: usize = 10;
 impl Mischief {
     /// Damages this share of all pieces.
     pub fn new(rate: f64, random: Random) -> Self {
-        Self { random, rate, counts: [0; 7], held: Vec::new(), recorded: Vec::new() }
+        Self { random, rate, counts: [0; 7], ordered: VecDeque::new(), held: Vec::new(), recorded: Vec::new() }
+    }
+
+    /// Damages a piece in this way: the next one, behind those that were ordered before.
+    pub fn order(&mut self, fault: Fault) {
+        self.ordered.push_back(fault);
     }
 
     /// What becomes of a piece.
     pub(crate) fn pass(&mut self, piece: Piece) -> Vec<Piece> {
         let (to, line, bytes) = piece;
         let mut passed = Vec::new();
-        if self.random.fraction() < self.rate {
-            let index = self.below(Fault::ALL.len());
-            self.counts[index] += 1;
-            let fault = Fault::ALL[index];
+        if let Some(fault) = self.next_fault() {
+            self.counts[fault as usize] += 1;
             if let Some(early) = self.damage(fault, &(to, line, bytes.clone())) {
                 passed = early;
             }
@@ -73,6 +80,11 @@ impl Mischief {
         }
         self.record(bytes);
         passed
+    }
+
+    fn next_fault(&mut self) -> Option<Fault> {
+        let by_chance = self.random.fraction() < self.rate;
+        self.ordered.pop_front().or_else(|| by_chance.then(|| Fault::ALL[self.below(Fault::ALL.len())]))
     }
 
     fn damage(&mut self, fault: Fault, piece: &Piece) -> Option<Vec<Piece>> {

@@ -94,6 +94,11 @@ impl World {
         self.settle();
     }
 
+    /// Whether a device is in the room on a relay.
+    pub fn is_member(&self, device: usize, relay: usize) -> bool {
+        self.relays[relay].members.values().any(|(of, _)| *of == device)
+    }
+
     /// The socket of a device to a relay.
     pub fn socket(&self, device: usize, relay: usize) -> SocketId {
         self.socket_to(device, Server::Relay(relay)).expect("it has a socket there")

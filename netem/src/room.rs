@@ -6,7 +6,7 @@ use std::fmt;
 use peersockets_core::limits;
 use peersockets_core::random::Random;
 use peersockets_core::swarm::{Event, HandleId, PeerId};
-use peersockets_core::time::Duration;
+use peersockets_core::time::{Duration, Time};
 
 use crate::weather::Weather;
 use crate::world::{Device, World, seconds};
@@ -25,7 +25,7 @@ pub struct Room {
     seed: Seed,
     random: Random,
     people: Vec<Person>,
-    /// How often each device left or returned, so that what was under way may be lost.
+    /// How often each device left, returned or came back too late, so that what was under way may be lost.
     turns: Vec<u32>,
     /// What was sent and what of it has arrived.
     talks: BTreeMap<Talk, Log>,
@@ -45,7 +45,7 @@ struct Talk {
 
 #[derive(Default)]
 struct Log {
-    /// For each message that was sent, the turns of both devices when the one met the other, if that was for sure.
+    /// For each message that was sent, the turns of both devices when the one met the other and those of the topic, if they had met for sure.
     sent: Vec<Option<u32>>,
     /// Which of them have arrived.
     arrived: Vec<u32>,
@@ -53,9 +53,12 @@ struct Log {
 
 struct Person {
     watch: HandleId,
-    topics: [HandleId; TOPICS.len()],
+    /// Its topics, as far as it has them open, and how often it opened or closed each.
+    topics: [(Option<HandleId>, u32); TOPICS.len()],
     /// Whom the watcher takes for present.
     present: BTreeMap<PeerId, bool>,
+    /// When it was told of each peer's last leave.
+    left: BTreeMap<PeerId, Time>,
     /// Which device a peer is.
     names: BTreeMap<PeerId, usize>,
     /// The turns of both devices when they met.
@@ -84,12 +87,13 @@ impl Room {
         for _ in 0..devices {
             let device = room.world.add(&relays);
             let swarm = &mut room.world.devices[device].swarm;
-            let topics = TOPICS.map(|topic| swarm.join(topic));
+            let topics = TOPICS.map(|topic| (Some(swarm.join(topic)), 0));
             let watch = swarm.watch();
             room.people.push(Person {
                 watch,
                 topics,
                 present: BTreeMap::new(),
+                left: BTreeMap::new(),
                 names: BTreeMap::new(),
                 met: BTreeMap::new(),
                 is_away: false,
@@ -136,6 +140,18 @@ impl Room {
         }
     }
 
+    /// A device closes a topic, or opens it again.
+    pub fn close_or_open(&mut self, device: usize, topic: usize) {
+        let topic = topic % TOPICS.len();
+        let (handle, turns) = &mut self.people[device].topics[topic];
+        let swarm = &mut self.world.devices[device].swarm;
+        *turns += 1;
+        match handle.take() {
+            Some(open) => swarm.close_handle(open),
+            None => *handle = Some(swarm.join(TOPICS[topic])),
+        }
+    }
+
     /// Everything is well again, for a while: everyone who is not away on purpose meets, and what was sent arrives.
     pub fn recover(&mut self) {
         for relay in &mut self.world.relays {
@@ -163,7 +179,7 @@ impl Room {
             assert_eq!(kept, 0, "bytes are kept that have arrived");
         }
         for (talk, log) in &self.talks {
-            let last = Some(self.turns[talk.from] + self.turns[talk.to]);
+            let last = Some(self.turns_of(*talk));
             let owed = log.sent.iter().enumerate().filter(|(_, met)| **met == last);
             let lost: Vec<usize> =
                 owed.map(|(number, _)| number).filter(|number| !log.arrived.contains(&(*number as u32))).collect();
@@ -178,22 +194,38 @@ impl Room {
             1 => 0,
             _ => self.below(200),
         };
+        self.send(from, topic, length);
+    }
+
+    /// A device sends one message to everyone it takes for present, with so many bytes beside those that tell what it is.
+    pub fn send(&mut self, from: usize, topic: usize, length: usize) {
+        let topic = topic % TOPICS.len();
         let keys: Vec<[u8; 32]> = self.world.devices.iter().map(|device| device.swarm.stats().device_key).collect();
         let stats = self.world.devices[from].swarm.stats();
         let queued: usize = stats.peers.iter().map(|peer| peer.queued_bytes).sum();
         assert!(queued <= limits::SEND_QUEUES, "{queued} bytes wait");
+        let (Some(handle), _) = self.people[from].topics[topic] else {
+            return;
+        };
         for peer in stats.peers {
             let to = keys.iter().position(|key| *key == peer.key).expect("a device of the room");
+            let met = self.people[from].met.get(&to).copied().flatten();
+            let met = met.map(|turns| turns + self.people[to].topics[topic].1);
+            let is_heard = self.people[to].topics[topic].0.is_some();
             let log = self.talks.entry(Talk { from, to, topic }).or_default();
             let mut message = Vec::with_capacity(20 + length);
             for number in [from as u32, to as u32, topic as u32, log.sent.len() as u32, length as u32] {
                 message.extend(number.to_le_bytes());
             }
             message.resize(20 + length, log.sent.len() as u8);
-            log.sent.push(self.people[from].met.get(&to).copied().flatten());
-            let handle = self.people[from].topics[topic];
+            log.sent.push(met.filter(|_| is_heard));
             self.world.devices[from].swarm.send(handle, peer.peer, message);
         }
+    }
+
+    /// What must not have changed since a message was sent if it is owed.
+    fn turns_of(&self, Talk { from, to, topic }: Talk) -> u32 {
+        self.turns[from] + self.turns[to] + self.people[to].topics[topic].1
     }
 
     fn look(&mut self) {
@@ -210,6 +242,11 @@ impl Room {
             Event::Join { watch, peer } if watch == person.watch => {
                 let before = person.present.insert(peer, true);
                 assert_ne!(before, Some(true), "{device} was told twice that {peer:?} joined");
+                // Looks are seconds apart at worst.
+                let is_late = |left| self.world.now > left + limits::SESSION_TIME.mul_f64(0.9);
+                if person.left.get(&peer).copied().is_some_and(is_late) {
+                    self.turns[device] += 1;
+                }
                 let stats = self.world.devices[device].swarm.stats();
                 if let Some(key) = stats.peers.iter().find(|other| other.peer == peer).map(|other| other.key) {
                     let of = |device: &Device| device.swarm.stats().device_key == key;
@@ -222,6 +259,7 @@ impl Room {
             Event::Leave { watch, peer } if watch == person.watch => {
                 let before = person.present.insert(peer, false);
                 assert_eq!(before, Some(true), "{device} was told that {peer:?} left, who was not there");
+                person.left.insert(peer, self.world.now);
                 self.leaves += 1;
             }
             Event::Message { topic, peer, message } => {
@@ -229,7 +267,7 @@ impl Room {
                 let mut fields = message.chunks(4).map(|field| u32::from_le_bytes(field.try_into().expect("4 bytes")));
                 let [from, to, on, number, length] = [(); 5].map(|()| fields.next().expect("a field") as usize);
                 assert_eq!(to, device, "it is for someone else");
-                assert_eq!(person.topics[on], topic, "it is of another topic");
+                assert_eq!(person.topics[on].0, Some(topic), "it is of another topic");
                 assert_eq!(message.len(), 20 + length);
                 assert!(message[20..].iter().all(|byte| *byte == number as u8), "its bytes are others");
                 assert_eq!(*person.names.entry(peer).or_insert(from), from, "{peer:?} is someone else now");
