@@ -268,8 +268,8 @@ async fn finish<R: Rooms>(relay: &Relay<R>, mut socket: Socket, unsent: Frames, 
     match end {
         End::Silent => {}
         End::Closed => {
-            // The client's Close is answered.
-            let _ = Box::pin(timeout(FAREWELL_TIME, socket.close(None))).await;
+            // The answer to the client's Close waits to be written.
+            let _ = Box::pin(timeout(FAREWELL_TIME, socket.flush())).await;
         }
         End::Refused(refusal) => {
             relay.metrics.refused(&refusal);

@@ -19,6 +19,7 @@ const UPGRADE: &[u8] = b"GET /relay HTTP/1.1\r\nhost: relay\r\nconnection: upgra
 
 const BINARY: u8 = 0x82;
 const TEXT: u8 = 0x81;
+const CLOSE: u8 = 0x88;
 const PROTOCOL_OR_POLICY: u16 = 1008;
 const TOO_LONG: u16 = 1009;
 
@@ -103,6 +104,39 @@ async fn a_hundred_thousand_malformed_frames_leave_no_memory_behind() {
 }
 
 #[tokio::test]
+async fn a_close_is_answered_and_one_that_is_malformed_with_why() {
+    const NORMAL: u16 = 1000;
+    const PROTOCOL: u16 = 1002;
+    let mut relay = Relay::start(&[]);
+    let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
+    let with_code = |code: u16, reason: &[u8]| [&code.to_be_bytes()[..], reason].concat();
+    let closes = [
+        (vec![], None),
+        (with_code(NORMAL, b"done"), Some(NORMAL)),
+        (with_code(4_999, b""), Some(4_999)),
+        // Codes that nobody may send.
+        (with_code(999, b""), Some(PROTOCOL)),
+        (with_code(1005, b""), Some(PROTOCOL)),
+        (with_code(1015, b""), Some(PROTOCOL)),
+        (with_code(2_999, b""), Some(PROTOCOL)),
+        // Half a code, and a reason that is no text.
+        (vec![3], Some(PROTOCOL_OR_POLICY)),
+        (with_code(NORMAL, &[0xff]), Some(PROTOCOL_OR_POLICY)),
+    ];
+    for (payload, expected) in closes {
+        let mut bytes = UPGRADE.to_vec();
+        websocket_frame(&mut bytes, CLOSE, &payload);
+        let answer = send_raw(relay.address, Ipv4Addr::LOCALHOST, &bytes).await;
+        let head = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("an HTTP head");
+        let frames = websocket_frames(&answer[head + 4..]);
+        let Some((CLOSE, close)) = frames.last() else { panic!("{payload:02x?}: no Close in {frames:02x?}") };
+        assert_eq!(close.first_chunk().map(|code| u16::from_be_bytes(*code)), expected, "{payload:02x?}");
+        caller.talk(&mut called, 1, b"unharmed").await;
+    }
+    assert!(relay.is_alive());
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_http_end_their_connection_only() {
     let mut relay = Relay::start(&[]);
     let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
@@ -160,7 +194,7 @@ async fn provoke(relay: std::net::SocketAddr, witness: Member, state: State, cas
 
     let what = || format!("{state:?}: {:02x?}", &case.bytes[..case.bytes.len().min(80)]);
     let frames = websocket_frames(&answer[head + 4..]);
-    let [before @ .., (BINARY, refused), (0x88, close)] = &frames[..] else {
+    let [before @ .., (BINARY, refused), (CLOSE, close)] = &frames[..] else {
         panic!("{}: expected REFUSED and Close, got {frames:?}", what());
     };
     // WELCOME came before, and maybe LEFT of other malformed clients.
@@ -267,6 +301,10 @@ fn websocket_cases() -> Vec<Case> {
         websocket_frame(&mut bytes, 0x80, &vec![3; length.div_ceil(2)]);
         Case { bytes, close_code }
     };
+    let mut many = Case { bytes: Vec::new(), close_code: TOO_LONG };
+    for number in 0..=RELAY_MESSAGE / 1_000 {
+        websocket_frame(&mut many.bytes, if number == 0 { 0x02 } else { 0x00 }, &[3; 1_000]);
+    }
     vec![
         announced((1 << 24) - 1),
         announced((1 << 32) - 1),
@@ -289,8 +327,13 @@ fn websocket_cases() -> Vec<Case> {
         // A ping in parts, and one that is too long.
         wrong(&[0x09, 0x81, 0, 0, 0, 0, 0]),
         wrong(&[&[0x89, 0xfe, 0, 126, 0, 0, 0, 0][..], &[0; 126]].concat()),
-        // A later part without a first.
+        // A later part without a first, and a message in the middle of another.
         wrong(&[0x80, 0x81, 0, 0, 0, 0, 0]),
+        wrong(&[0x02, 0x81, 0, 0, 0, 0, 3, BINARY, 0x81, 0, 0, 0, 0, 3]),
+        // Short parts that are together too long.
+        many,
+        // A length that has more bytes than it needs.
+        wrong(&[BINARY, 0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 3]),
     ]
 }
 
