@@ -22,9 +22,9 @@ fuzz_target!(|input: &[u8]| {
         let argument = usize::from(step[1]);
         let (device, relay) = (usize::from(step[0] >> 5) % devices, usize::from(step[0] >> 4) % RELAYS);
         match step[0] & 0xf {
-            0 => room.send(device, relay, argument),
-            1 => room.send(device, relay, argument * 500),
-            2 => (0..argument % 64).for_each(|length| room.send(device, relay, length)),
+            0 => _ = room.send(device, relay, argument),
+            1 => _ = room.send(device, relay, argument * 500),
+            2 => (0..argument % 64).for_each(|length| _ = room.send(device, relay, length)),
             3 => room.close_or_open(device, relay),
             4 => room.world.cut(device, relay),
             5 if room.world.relays[relay].is_up => room.world.stop_relay(relay),

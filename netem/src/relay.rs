@@ -7,6 +7,7 @@ use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, Member, ToRela
 use peersockets_core::swarm::{SocketFailure, SocketId};
 use peersockets_core::time::Time;
 
+use crate::impostor::Impostor;
 use crate::mischief::Mischief;
 use crate::world::{Delivery, Server, World};
 
@@ -34,6 +35,8 @@ pub struct Relay {
     pub tamper: Option<fn(&mut Vec<u8>) -> bool>,
     /// Damages what is forwarded, at random.
     pub mischief: Option<Mischief>,
+    /// What it says on links of its own.
+    pub impostor: Impostor,
 }
 
 impl Relay {
@@ -53,6 +56,7 @@ impl Relay {
             last_member: 0,
             tamper: None,
             mischief: None,
+            impostor: Impostor::default(),
         }
     }
 }
@@ -85,8 +89,8 @@ impl World {
 
     /// Lets a relay claim to a device that every other member left.
     pub fn claim_left(&mut self, device: usize, relay: usize) {
+        let told = self.member(relay, device);
         let members = &self.relays[relay].members;
-        let told = members.iter().find(|(_, (of, _))| *of == device).map(|(member, _)| *member);
         let others: Vec<Member> = members.keys().copied().filter(|member| Some(*member) != told).collect();
         for other in others {
             self.tell(relay, told.expect("it is a member"), &FromRelay::Left(other));
@@ -96,7 +100,18 @@ impl World {
 
     /// Whether a device is in the room on a relay.
     pub fn is_member(&self, device: usize, relay: usize) -> bool {
-        self.relays[relay].members.values().any(|(of, _)| *of == device)
+        self.member(relay, device).is_some()
+    }
+
+    pub(crate) fn member(&self, relay: usize, device: usize) -> Option<Member> {
+        let members = &self.relays[relay].members;
+        members.iter().find(|(_, (of, _))| *of == device).map(|(member, _)| *member)
+    }
+
+    /// A number that no member has, and none will have.
+    pub(crate) fn next_member(&mut self, relay: usize) -> Member {
+        self.relays[relay].last_member += 1;
+        self.relays[relay].last_member
     }
 
     /// The socket of a device to a relay.
@@ -127,8 +142,7 @@ impl World {
             (ToRelay::Join { .. }, None) if self.relays[relay].is_mute => {}
             (ToRelay::Join { .. }, None) => {
                 // One room a relay, whatever its name: so a stranger who learned a rendezvous id is in it too.
-                self.relays[relay].last_member += 1;
-                let member = self.relays[relay].last_member;
+                let member = self.next_member(relay);
                 let present = self.relays[relay].members.keys().copied().collect();
                 self.relays[relay].members.insert(member, (device, socket));
                 self.tell(relay, member, &FromRelay::Welcome { member, present });
@@ -148,6 +162,9 @@ impl World {
             }
             (ToRelay::Data(line, bytes), Some(sender)) => {
                 assert!((1..=limits::CIRCUIT_CHUNK).contains(&bytes.len()), "a chunk of {} bytes", bytes.len());
+                if self.overhear(relay, sender, line, bytes) {
+                    return;
+                }
                 let mut bytes = bytes.to_vec();
                 if self.relays[relay].tamper.is_none_or(|tamper| tamper(&mut bytes)) {
                     let piece = (line.member, Line { member: sender, ..line }, bytes);
@@ -169,7 +186,7 @@ impl World {
         }
     }
 
-    fn tell(&mut self, relay: usize, member: Member, frame: &FromRelay<'_>) {
+    pub(crate) fn tell(&mut self, relay: usize, member: Member, frame: &FromRelay<'_>) {
         if let Some((device, socket)) = self.relays[relay].members.get(&member).copied() {
             let mut message = Vec::new();
             frame.encode(&mut message);

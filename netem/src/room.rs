@@ -8,6 +8,7 @@ use peersockets_core::random::Random;
 use peersockets_core::swarm::{Event, HandleId, PeerId};
 use peersockets_core::time::{Duration, Time};
 
+use crate::mischief::Mischief;
 use crate::weather::Weather;
 use crate::world::{Device, World, seconds};
 
@@ -33,6 +34,8 @@ pub struct Room {
     pub leaves: usize,
     /// How many messages arrived.
     pub delivered: usize,
+    /// How often relays did each kind of damage, in the order of [`Fault::ALL`].
+    pub faults: [u64; 7],
 }
 
 /// From which device to which, on which topic.
@@ -82,6 +85,7 @@ impl Room {
             talks: BTreeMap::new(),
             leaves: 0,
             delivered: 0,
+            faults: [0; 7],
         };
         let relays: Vec<usize> = (0..relays).collect();
         for _ in 0..devices {
@@ -140,6 +144,14 @@ impl Room {
         }
     }
 
+    /// A relay becomes hostile, or honest.
+    pub fn set_mischief(&mut self, relay: usize, mischief: Option<Mischief>) {
+        let before = std::mem::replace(&mut self.world.relays[relay].mischief, mischief);
+        for (sum, count) in self.faults.iter_mut().zip(before.map_or([0; 7], |before| before.counts)) {
+            *sum += count;
+        }
+    }
+
     /// A device closes a topic, or opens it again.
     pub fn close_or_open(&mut self, device: usize, topic: usize) {
         let topic = topic % TOPICS.len();
@@ -154,9 +166,9 @@ impl Room {
 
     /// Everything is well again, for a while: everyone who is not away on purpose meets, and what was sent arrives.
     pub fn recover(&mut self) {
-        for relay in &mut self.world.relays {
-            relay.is_up = true;
-            relay.mischief = None;
+        for relay in 0..self.world.relays.len() {
+            self.world.relays[relay].is_up = true;
+            self.set_mischief(relay, None);
         }
         for device in 0..self.people.len() {
             self.world.go_online(device);
@@ -197,16 +209,17 @@ impl Room {
         self.send(from, topic, length);
     }
 
-    /// A device sends one message to everyone it takes for present, with so many bytes beside those that tell what it is.
-    pub fn send(&mut self, from: usize, topic: usize, length: usize) {
+    /// A device sends one message to everyone it takes for present, with so many bytes beside those that tell what it is. Returns to how many.
+    pub fn send(&mut self, from: usize, topic: usize, length: usize) -> usize {
         let topic = topic % TOPICS.len();
         let keys: Vec<[u8; 32]> = self.world.devices.iter().map(|device| device.swarm.stats().device_key).collect();
         let stats = self.world.devices[from].swarm.stats();
         let queued: usize = stats.peers.iter().map(|peer| peer.queued_bytes).sum();
         assert!(queued <= limits::SEND_QUEUES, "{queued} bytes wait");
         let (Some(handle), _) = self.people[from].topics[topic] else {
-            return;
+            return 0;
         };
+        let count = stats.peers.len();
         for peer in stats.peers {
             let to = keys.iter().position(|key| *key == peer.key).expect("a device of the room");
             let met = self.people[from].met.get(&to).copied().flatten();
@@ -221,6 +234,7 @@ impl Room {
             log.sent.push(met.filter(|_| is_heard));
             self.world.devices[from].swarm.send(handle, peer.peer, message);
         }
+        count
     }
 
     /// What must not have changed since a message was sent if it is owed.

@@ -1,7 +1,8 @@
 //! What must hold whatever happens to links, relays and networks: every run follows from a seed.
 
 use peersockets_core::random::Random;
-use peersockets_netem::{Mischief, Room, Seed, seconds};
+use peersockets_core::time::{Duration, Time};
+use peersockets_netem::{Fault, Mischief, Room, Seed, seconds};
 
 /// What a storm is made of: how likely each is, in 100 steps.
 #[derive(Clone, Copy, Default)]
@@ -12,9 +13,18 @@ struct Storm {
     silences: usize,
     goodbyes: usize,
     mischief: usize,
+    /// Links that the relay begins itself.
+    forgeries: usize,
 }
 
+/// A storm, and that all is well after it.
 fn rage(seed: Seed, storm: Storm, steps: usize) -> Room {
+    let mut room = brew(seed, storm, steps);
+    room.recover();
+    room
+}
+
+fn brew(seed: Seed, storm: Storm, steps: usize) -> Room {
     let mut dice = Random::from_seed([seed.0 as u8; 32]);
     let mut below = |count: usize| u32::from_le_bytes(dice.bytes()) as usize % count;
     let crowd = if below(8) == 0 { 15 } else { 4 };
@@ -52,7 +62,13 @@ fn rage(seed: Seed, storm: Storm, steps: usize) -> Room {
         } else if happens(storm.mischief) {
             let random = room.random();
             let is_honest = room.world.relays[relay].mischief.is_none();
-            room.world.relays[relay].mischief = is_honest.then(|| Mischief::new(0.1, random));
+            room.set_mischief(relay, is_honest.then(|| Mischief::new(0.1, random)));
+        } else if happens(storm.forgeries) {
+            let mut random = room.random();
+            match room.below(2) {
+                0 => room.world.forge_resume(relay, device, &mut random),
+                _ => room.world.replay_link(relay, device, &mut random),
+            }
         }
         for _ in 0..room.below(4) {
             room.talk(20);
@@ -60,7 +76,6 @@ fn rage(seed: Seed, storm: Storm, steps: usize) -> Room {
         let milliseconds = room.below(800) as f64;
         room.pass(seconds(milliseconds / 1_000.0));
     }
-    room.recover();
     room
 }
 
@@ -91,7 +106,7 @@ fn nothing_is_lost_repeated_or_reordered_while_a_session_lives() {
 
 #[test]
 fn whoever_comes_and_goes_is_seen_to_come_once_and_to_go_once() {
-    let storm = Storm { cuts: 5, restarts: 4, deaths: 2, silences: 4, goodbyes: 20, mischief: 0 };
+    let storm = Storm { cuts: 5, restarts: 4, deaths: 2, silences: 4, goodbyes: 20, ..Storm::default() };
     Seed::run(SEEDS, |seed| {
         rage(seed, storm, 60);
     });
@@ -99,8 +114,32 @@ fn whoever_comes_and_goes_is_seen_to_come_once_and_to_go_once() {
 
 #[test]
 fn a_hostile_relay_has_nothing_wrong_given_out() {
-    let storm = Storm { cuts: 3, restarts: 2, mischief: 20, ..Storm::default() };
+    let storm = Storm { cuts: 3, restarts: 2, mischief: 20, forgeries: 10, ..Storm::default() };
+    let (mut runs, mut time, mut delivered) = (0, Duration::ZERO, 0);
+    let (mut faults, mut resumes, mut links) = ([0; Fault::ALL.len()], 0, 0);
     Seed::run(SEEDS, |seed| {
-        rage(seed, storm, 60);
+        let mut room = brew(seed, storm, 60);
+        runs += 1;
+        time += room.world.now.since(Time::default());
+        delivered += room.delivered;
+        room.recover();
+        faults.iter_mut().zip(room.faults).for_each(|(sum, count)| *sum += count);
+        for relay in &room.world.relays {
+            resumes += relay.impostor.resumes_forged;
+            links += relay.impostor.links_replayed;
+        }
+        let before = room.delivered;
+        let sent: usize = (0..100).map(|number| room.send(number % 2, number, number)).sum();
+        room.pass(seconds(10.0));
+        let arrived = room.delivered - before;
+        assert!(sent >= 100 && arrived == sent, "{arrived} of {sent} arrive afterwards");
     });
+    let faults: Vec<_> = Fault::ALL.into_iter().zip(faults).collect();
+    println!("{:.1} hours of virtual time in {runs} runs: {faults:?},", time.as_secs_f64() / 3_600.0);
+    println!("{resumes} resumes forged, {links} links replayed, {delivered} messages delivered meanwhile");
+    // Of few runs a sum means nothing.
+    if runs >= 100 {
+        assert!(faults.iter().all(|(_, count)| *count > 0) && resumes > 0 && links > 0);
+        assert!(delivered >= 1_000 && time >= seconds(1_800.0));
+    }
 }
