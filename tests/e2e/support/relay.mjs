@@ -7,7 +7,7 @@ import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-const program = `${root}target/release/peersockets-relay`;
+const ours = `${root}target/release/peersockets-relay`;
 const LISTENING = /^listening on (http:\/\/\S+)$/;
 
 /** A test opens in seconds what one address opens in hours: the limits per address are not the subject, unless a test says so. */
@@ -16,11 +16,12 @@ const GENEROUS = ['--new-connections-burst', '10000', '--room-members-per-addres
 /**
  * Starts a relay that ends with the test or file that calls. Options: `www` and `pkg`, the directories to serve (by default the
  * fixture pages and the package; a page must come from a relay, because one that Playwright makes up may not connect to
- * loopback), `options`, more words for its command line, and `limits: 'default'` for the limits that users get.
+ * loopback), `options`, more words for its command line, `limits: 'default'` for the limits that users get, and `program` where it is
+ * not the one that is built here.
  * @returns {Promise<Relay>}
  */
-export async function startRelay({ www = `${root}tests/e2e/pages`, pkg = `${root}pkg`, options = [], limits = 'generous' } = {}) {
-  const relay = new Relay(['--www', www, '--pkg', pkg, ...(limits === 'default' ? [] : GENEROUS), ...options]);
+export async function startRelay({ www = `${root}tests/e2e/pages`, pkg = `${root}pkg`, options = [], limits = 'generous', program = ours } = {}) {
+  const relay = new Relay(program, ['--www', www, '--pkg', pkg, ...(limits === 'default' ? [] : GENEROUS), ...options]);
   after(() => relay.kill());
   await relay.start();
   return relay;
@@ -35,12 +36,14 @@ process.on('exit', (code) => {
 });
 
 class Relay {
+  #program;
   #options;
   #process;
   #log = [];
   #listen = '127.0.0.1:0';
 
-  constructor(options) {
+  constructor(program, options) {
+    this.#program = program;
     this.#options = options;
     relays.push(this);
   }
@@ -72,7 +75,7 @@ class Relay {
 
   /** Starts it, on the same port as before. */
   async start() {
-    const child = spawn(program, ['--listen', this.#listen, ...this.#options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(this.#program, ['--listen', this.#listen, ...this.#options], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
     createInterface({ input: child.stderr }).on('line', (line) => this.#log.push(line));
     const output = createInterface({ input: child.stdout });
