@@ -44,6 +44,8 @@ pub enum Code {
     PeerMisbehaved,
     /// Refused by a relay: a frame that is none.
     BadFrame,
+    /// Refused by a relay: the page or its token may not use it, or not for this drive.
+    Unauthorized,
     /// Refused by a relay: no JOIN in time.
     JoinTimeout,
     /// Refused by a relay: the room is full.
@@ -65,8 +67,9 @@ pub enum Code {
 }
 
 /// What a relay may say. Anything else it says is [`Code::Refused`]: it must not pass for an error of ours.
-const REFUSALS: [Code; 9] = [
+const REFUSALS: [Code; 10] = [
     Code::BadFrame,
+    Code::Unauthorized,
     Code::JoinTimeout,
     Code::RoomFull,
     Code::AddressRoomFull,
@@ -101,6 +104,7 @@ impl Code {
             Self::SessionDropped => "session-dropped",
             Self::PeerMisbehaved => "peer-misbehaved",
             Self::BadFrame => "bad-frame",
+            Self::Unauthorized => "unauthorized",
             Self::JoinTimeout => "join-timeout",
             Self::RoomFull => "room-full",
             Self::AddressRoomFull => "address-room-full",

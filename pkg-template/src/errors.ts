@@ -27,6 +27,7 @@ const REMEDIES = {
   'no-relay': 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">; wss:// needs TLS in front of it, and a dev server has to pass /relay on, with ws: true. One that is named is tried again by itself.',
   'no-websocket': 'Let the proxy or dev server in front of the relay pass on the Upgrade (Vite: ws: true), or allow the page to use the local network, if the browser asks. It is tried again by itself.',
   'not-a-relay': 'Check the URL: something answers there, but it is no peersockets-relay, whose path is /relay if nobody changed it. A dev server has to pass /relay on, with ws: true.',
+  'unauthorized': 'Ask the operator of the relay to allow the origin of this page, or for a token, and name the relay as wss://host/relay?token=TOKEN. It is tried again by itself.',
   'room-full': 'Too many devices have this drive open on that relay. It is tried again by itself; another relay has another room.',
   'address-room-full': 'Too many devices from one address have this drive open on that relay. It is tried again by itself.',
   'too-many-connections': 'The relay is full. It is tried again by itself; its operator can raise its limit.',

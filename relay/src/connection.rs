@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -21,6 +21,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error as WsError, Message, error::ProtocolError};
 use tracing::debug;
 
+use crate::access::Pass;
 use crate::address::ClientAddress;
 use crate::limits::{BATCH, FAREWELL_TIME, Limits, READ_BUFFER, WRITE_BUFFER};
 use crate::mailbox::{Frames, Mailbox};
@@ -83,14 +84,14 @@ impl<R: Rooms> Connection<R> {
         Self { relay, address, socket, traffic }
     }
 
-    /// Serves the client until it is gone.
-    pub async fn serve(self) {
+    /// Serves the client until it is gone, in a room that `pass` opens.
+    pub async fn serve(self, pass: Pass) {
         let Self { relay, address, socket, traffic } = self;
         debug!(%address, "a client connected");
         let mailbox = Arc::new(Mailbox::new(relay.limits.queue));
         let (mut sink, mut stream) = socket.split();
         let mut seat = None;
-        let mut reader = Reader { relay: &relay, stream: &mut stream, traffic: &traffic };
+        let mut reader = Reader { relay: &relay, stream: &mut stream, traffic: &traffic, pass };
         let end = tokio::select! {
             Err(end) = reader.run(&mut seat, address, mailbox.clone()) => end,
             Err(end) = write(&mut sink, &mailbox, &relay.limits) => end,
@@ -119,6 +120,7 @@ struct Reader<'a, R: Rooms> {
     relay: &'a Relay<R>,
     stream: &'a mut SplitStream<Socket>,
     traffic: &'a Traffic,
+    pass: Pass,
 }
 
 impl<R: Rooms> Reader<'_, R> {
@@ -154,6 +156,7 @@ impl<R: Rooms> Reader<'_, R> {
                 return Err(Refusal::OutOfTurn("its first frame was no JOIN").into());
             };
             let room = RoomId(room);
+            self.pass.check(room, SystemTime::now()).map_err(Refusal::from)?;
             debug!(%address, ?room, "a client joins");
             return Ok(self.relay.rooms.join(room, address, mailbox).await?);
         }

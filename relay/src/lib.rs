@@ -6,6 +6,7 @@
 //! [`connection`] reads frames and passes them to the [`rooms`], which put them into the [`mailbox`] of their receiver,
 //! whose own connection writes them.
 
+pub mod access;
 pub mod address;
 pub mod admission;
 pub mod bucket;
@@ -13,12 +14,15 @@ pub mod connection;
 pub mod limits;
 pub mod mailbox;
 pub mod metrics;
+pub mod mint;
 pub mod options;
 pub mod read_limit;
 pub mod refusal;
 pub mod relay;
+pub mod room_token;
 pub mod rooms;
 pub mod routes;
+pub mod secret;
 pub mod server;
 pub mod traffic;
 pub mod upgrade;

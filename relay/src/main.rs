@@ -5,9 +5,11 @@
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Parser;
-use peersockets_relay::options::Options;
+use peersockets_relay::mint::{Action, MintError};
+use peersockets_relay::options::{Options, Program};
 use peersockets_relay::server::{Server, StartError};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -19,16 +21,26 @@ use tracing_subscriber::util::SubscriberInitExt;
 const SPARE_FILES: u64 = 64;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    start_log(&options);
-    allow_files(&options);
-    match run(&options) {
+    let program = Program::parse();
+    let outcome = match program.action {
+        Some(Action::Token(mint)) => {
+            mint.token(SystemTime::now()).map(|token| println!("{token}")).map_err(Failure::from)
+        }
+        None => serve(&program.options),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(io::stderr(), "peersockets-relay: {error}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn serve(options: &Options) -> Result<(), Failure> {
+    start_log(options);
+    allow_files(options);
+    run(options)
 }
 
 #[tokio::main]
@@ -92,6 +104,8 @@ fn allow_files(options: &Options) {
 enum Failure {
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    Token(#[from] MintError),
     #[error("the system refused: {0}")]
     System(#[from] io::Error),
 }

@@ -7,7 +7,9 @@ use clap::Parser;
 use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
 
+use crate::access::AccessOptions;
 use crate::limits::Limits;
+use crate::mint::Action;
 
 /// Relay of beaker-peersockets: pages that share a drive meet here.
 ///
@@ -16,8 +18,22 @@ use crate::limits::Limits;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "peersockets-relay", version)]
 #[non_exhaustive]
+pub struct Program {
+    /// How it serves.
+    #[command(flatten)]
+    pub options: Options,
+
+    /// What it does instead.
+    #[command(subcommand)]
+    pub action: Option<Action>,
+}
+
+/// How the relay serves.
+#[derive(Clone, Debug, Parser)]
+#[non_exhaustive]
 pub struct Options {
-    /// Address and port to listen on. Port 0 takes any free one; the first line on stdout names it.
+    /// Address and port to listen on. Port 0 takes any free one; the first line on stdout names it. Beyond loopback it has
+    /// to be said who may use the relay: --allow-origin, --auth-token, --room-secret or --public.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787", value_parser = listen_address)]
     pub listen: SocketAddr,
 
@@ -40,6 +56,10 @@ pub struct Options {
     /// What is logged to stderr: off, error, warn, info, debug or trace. No level logs messages or whole ids.
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: LevelFilter,
+
+    /// Who may use it.
+    #[command(flatten)]
+    pub access: AccessOptions,
 
     /// The limits.
     #[command(flatten)]

@@ -6,6 +6,7 @@ use peersockets_core::limits::RELAY_MESSAGE;
 use thiserror::Error;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
+use crate::access::Denied;
 use crate::limits::LEAST_TAKEN;
 
 /// Why a client's socket is closed by the relay. It names the limit, so that the page's user knows whom to ask.
@@ -24,6 +25,9 @@ pub enum Refusal {
     /// A WebSocket message beyond the size limit.
     #[error("the client sent a message longer than {RELAY_MESSAGE} bytes")]
     TooLong,
+    /// The client may not use this relay, or not for this room.
+    #[error(transparent)]
+    Unauthorized(#[from] Denied),
     /// No JOIN in time.
     #[error("the client joined no room in {0} s")]
     JoinTimeout(f64),
@@ -62,6 +66,7 @@ impl Refusal {
     pub fn code(&self) -> Code {
         match self {
             Self::Malformed(_) | Self::OutOfTurn(_) | Self::WebSocket(_) | Self::TooLong => Code::BadFrame,
+            Self::Unauthorized(_) => Code::Unauthorized,
             Self::JoinTimeout(_) => Code::JoinTimeout,
             Self::RoomFull(_) => Code::RoomFull,
             Self::AddressRoomFull(_) => Code::AddressRoomFull,
@@ -92,6 +97,7 @@ mod tests {
             Refusal::OutOfTurn("it spoke twice"),
             Refusal::WebSocket("no mask".to_owned()),
             Refusal::TooLong,
+            Refusal::Unauthorized(Denied::NoToken),
             Refusal::JoinTimeout(10.0),
             Refusal::RoomFull(2),
             Refusal::AddressRoomFull(2),

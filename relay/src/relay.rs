@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Access;
 use crate::admission::Admission;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -17,6 +18,8 @@ use crate::rooms::Rooms;
 pub struct Relay<R: Rooms> {
     /// The operator's limits.
     pub limits: Limits,
+    /// Who may use it.
+    pub access: Access,
     /// Networks of reverse proxies.
     pub trusted_proxies: Vec<IpNet>,
     /// The rooms.
@@ -33,10 +36,17 @@ pub struct Relay<R: Rooms> {
 
 impl<R: Rooms> Relay<R> {
     /// A relay with `rooms`.
-    pub fn new(limits: Limits, trusted_proxies: Vec<IpNet>, rooms: R, metrics: Arc<Metrics>) -> Arc<Self> {
+    pub fn new(
+        limits: Limits,
+        access: Access,
+        trusted_proxies: Vec<IpNet>,
+        rooms: R,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             admission: Admission::new(limits.clone()),
             limits,
+            access,
             trusted_proxies,
             rooms,
             metrics,

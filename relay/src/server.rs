@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use crate::access::Access;
 use crate::address::ClientAddress;
 use crate::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_HEAD, HTTP_HEAD_TIME, SEND_BUFFER};
 use crate::metrics::Metrics;
@@ -28,6 +29,7 @@ use crate::options::Options;
 use crate::relay::Relay;
 use crate::rooms::LocalRooms;
 use crate::routes::routes;
+use crate::secret::SecretError;
 use crate::traffic::Counted;
 use crate::upgrade::{Peer, about_relay};
 
@@ -71,6 +73,22 @@ pub enum StartError {
         /// Its value.
         path: PathBuf,
     },
+    /// A secret in a file can't be used.
+    #[error("{option} {}: {error}", path.display())]
+    Secret {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: SecretError,
+    },
+    /// Others could reach it, and nobody has said that they may.
+    #[error(
+        "listening on {0} opens this relay to others: say who may use it, with --allow-origin ORIGIN (pages of your site), \
+         --auth-token TOKEN or --auth-token-file FILE (who has the token) or --public (everybody)"
+    )]
+    Open(SocketAddr),
 }
 
 impl Server {
@@ -79,13 +97,14 @@ impl Server {
         check_directory("--www", &options.www)?;
         check_directory("--pkg", &options.pkg)?;
         let address = options.address();
+        let access = check_access(options)?;
         let listener = listen(address).map_err(|error| match error.kind() {
             io::ErrorKind::AddrInUse => StartError::PortInUse(address),
             _ => StartError::Listen { address, error },
         })?;
         let metrics = Arc::new(Metrics::default());
         let rooms = LocalRooms::new(options.limits.clone(), metrics.clone());
-        let relay = Relay::new(options.limits.clone(), options.trusted_proxy.clone(), rooms, metrics);
+        let relay = Relay::new(options.limits.clone(), access, options.trusted_proxy.clone(), rooms, metrics);
         let router = routes(relay.clone(), options.www.clone(), options.pkg.clone());
         Ok(Self { listener, relay, router })
     }
@@ -185,6 +204,16 @@ fn http_is_full() -> Response {
          {HTTP_CONNECTIONS_PER_ADDRESS} of one address.\n"
     );
     (StatusCode::SERVICE_UNAVAILABLE, about_relay(), headers, text).into_response()
+}
+
+/// Who may use the relay: beyond loopback that has to be said.
+fn check_access(options: &Options) -> Result<Access, StartError> {
+    let address = options.address();
+    let is_said = options.access.public || options.access.is_restricted();
+    if !is_said && !address.ip().to_canonical().is_loopback() {
+        return Err(StartError::Open(address));
+    }
+    Access::new(&options.access).map_err(|(option, path, error)| StartError::Secret { option, path, error })
 }
 
 fn check_directory(option: &'static str, given: &Option<PathBuf>) -> Result<(), StartError> {

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::debug;
 
+use crate::access::{Denied, Pass};
 use crate::address::ClientAddress;
 use crate::admission::Place;
 use crate::connection::Connection;
@@ -38,12 +39,13 @@ pub async fn upgrade<R: Rooms>(State(relay): State<Arc<Relay<R>>>, mut request: 
         Ok(accept) => accept,
         Err(error) => return (about_relay(), error).into_response(),
     };
+    let pass = relay.access.admit(request.uri(), request.headers());
     let extensions = request.extensions_mut();
     let (Some(upgrade), Some(peer)) = (extensions.remove::<OnUpgrade>(), extensions.remove::<Peer>()) else {
         return (about_relay(), UpgradeError::NotAWebSocket).into_response();
     };
     let client = ClientAddress::of(peer.address.ip(), request.headers(), &relay.trusted_proxies);
-    relay.sockets.spawn(serve(relay.clone(), upgrade, peer, client));
+    relay.sockets.spawn(serve(relay.clone(), upgrade, peer, client, pass));
     let headers = [
         (header::CONNECTION, HeaderValue::from_static("upgrade")),
         (header::UPGRADE, HeaderValue::from_static("websocket")),
@@ -54,18 +56,25 @@ pub async fn upgrade<R: Rooms>(State(relay): State<Arc<Relay<R>>>, mut request: 
 }
 
 /// Waits for the upgrade, then serves or refuses the client. A refusal comes after the upgrade: only then can a page see it.
-async fn serve<R: Rooms>(relay: Arc<Relay<R>>, upgrade: OnUpgrade, peer: Peer, client: ClientAddress) {
+async fn serve<R: Rooms>(
+    relay: Arc<Relay<R>>,
+    upgrade: OnUpgrade,
+    peer: Peer,
+    client: ClientAddress,
+    pass: Result<Pass, Denied>,
+) {
     let upgraded = match upgrade.await {
         Ok(upgraded) => upgraded,
         Err(error) => return debug!(%client, %error, "an upgrade failed"),
     };
     let Ok(parts) = upgraded.downcast::<TokioIo<Counted<TcpStream>>>() else { return };
-    let admitted = peer.place.upgrade(client);
+    // A place first: whoever guesses tokens is slowed down by the limits of new connections.
+    let admitted = peer.place.upgrade(client).and_then(|()| Ok(pass?));
     let connection = Connection::new(relay.clone(), client, parts.io.into_inner(), parts.read_buf).await;
     match admitted {
-        Ok(()) => {
+        Ok(pass) => {
             relay.metrics.sockets_opened.inc();
-            connection.serve().await;
+            connection.serve(pass).await;
         }
         Err(refusal) => connection.refuse(refusal).await,
     }

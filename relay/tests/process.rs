@@ -62,7 +62,7 @@ fn bad_options_are_named_and_end_the_program_with_2() {
 fn an_address_that_cannot_be_listened_on_is_named() {
     let listen = |address| {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"))
-            .args(["--listen", address])
+            .args(["--public", "--listen", address])
             .output()
             .expect("it runs");
         (output.status.code(), String::from_utf8(output.stderr).expect("text"))
@@ -107,9 +107,9 @@ async fn a_port_is_taken_instead_of_that_of_the_address() {
 
 #[test]
 fn its_first_words_are_its_address_and_what_pages_of_other_servers_write() {
-    for (listen, host) in [("127.0.0.1:0", "127.0.0.1"), ("0.0.0.0:0", "ADDRESS")] {
+    for (listen, host, more) in [("127.0.0.1:0", "127.0.0.1", &[][..]), ("0.0.0.0:0", "ADDRESS", &["--public"])] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"));
-        command.args(["--listen", listen, "--log=off"]).stdout(Stdio::piped());
+        command.args(["--listen", listen, "--log=off"]).args(more).stdout(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines().map(|line| line.expect("a line"));
         let first = lines.next().expect("its first line");

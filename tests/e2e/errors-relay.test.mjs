@@ -215,6 +215,37 @@ for (const { code, options, reason, remedy } of [
   });
 }
 
+test('unauthorized: a relay wants a token, which no error, no warning and no statistics show', async (t) => {
+  const [token, wrong] = ['right', 'wrong'].map((word) => word.padEnd(40, '-'));
+  const strict = await startRelay({ options: ['--auth-token', token] });
+  const remedy = 'Ask the operator of the relay to allow the origin of this page, or for a token, and name the relay as wss://host/relay?token=TOKEN. It is tried again by itself.';
+  const url = strict.relayUrl;
+  const without = await visit(t, { relays: [url] });
+  const text = `${url} refuses: this relay wants a token: name it as wss://.../relay?token=TOKEN. ${remedy}`;
+  assert.deepEqual(await nextError(without), about({ code: 'unauthorized', url, text }));
+
+  const mistaken = await visit(t, { relays: [`${url}?token=${wrong}`] });
+  const shown = `${url}?token=…`;
+  assert.deepEqual(await nextError(mistaken), about({ code: 'unauthorized', url: shown, text: `${shown} refuses: the token for this relay is wrong. ${remedy}` }));
+
+  const person = await visit(t, { relays: [`${url}?token=${token}`] });
+  await person.evaluate(() => states.until('ready'));
+  assert.deepEqual(await person.evaluate(() => sockets.stats().relays.map(({ url, state }) => [url, state])), [[shown, 'joined']]);
+  for (const one of [mistaken, person]) assert.ok(!JSON.stringify(await warnings(one)).includes('-----'));
+});
+
+test('unauthorized: a page of an origin that the relay does not serve', async (t) => {
+  const strict = await startRelay({ options: ['--allow-origin', 'https://example.org'] });
+  const url = strict.relayUrl;
+  const { code, text } = await nextError(await visit(t, { relays: [url] }));
+  assert.equal(code, 'unauthorized');
+  assert.ok(text.startsWith(`${url} refuses: this relay does not serve pages of this origin. `), text);
+
+  const open = await startRelay({ options: ['--allow-origin', relay.url] });
+  const person = await visit(t, { relays: [open.relayUrl] });
+  await person.evaluate(() => states.until('ready'));
+});
+
 test('refused: a relay that says that we crashed is quoted, and the other relay is used', async (t) => {
   const string = (words) => Buffer.concat([Buffer.of(words.length), Buffer.from(words)]);
   const url = await startWebSocketServer({}, (socket) => {

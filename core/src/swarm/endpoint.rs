@@ -3,13 +3,16 @@
 use super::output::SocketId;
 use crate::code::Code;
 use crate::limits;
+use crate::quote::without_token;
 use crate::random::Random;
 use crate::time::{Duration, Time};
 
 /// A relay's or a drive peer's URL.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// The URL.
+    /// The URL to open.
+    pub target: String,
+    /// The URL as it is shown: without a token.
     pub url: String,
     /// How far we are with it.
     pub phase: Phase,
@@ -55,7 +58,8 @@ impl Endpoint {
     /// An endpoint that is tried at once.
     pub fn new(url: String, now: Time) -> Self {
         Self {
-            url,
+            url: without_token(&url),
+            target: url,
             phase: Phase::Waiting(now),
             reported: None,
             has_been_tried: false,

@@ -6,7 +6,7 @@ use super::output::{Output, Report, SocketFailure, SocketId};
 use super::{LinkId, Place, Swarm};
 use crate::code::Code;
 use crate::limits;
-use crate::quote::quoted;
+use crate::quote::{quoted, without_token};
 use crate::rendezvous::SUBPROTOCOL;
 use crate::time::Time;
 
@@ -138,8 +138,9 @@ impl Swarm {
         } else {
             return Some(Endpoint::new(url.into(), now));
         };
-        let text = format!("the {noun} {} cannot be used: {problem}", quoted(url, LONGEST_URL));
-        self.report(Report { url: Some(url.into()), ..Report::new(place.bad_url(), text) });
+        let url = without_token(url);
+        let text = format!("the {noun} {} cannot be used: {problem}", quoted(&url, LONGEST_URL));
+        self.report(Report { url: Some(url), ..Report::new(place.bad_url(), text) });
         None
     }
 
@@ -249,7 +250,7 @@ impl Swarm {
         let socket = SocketId(self.last_socket);
         let endpoint = self.endpoint_mut(place);
         endpoint.open(socket, now);
-        let url = endpoint.url.clone();
+        let url = endpoint.target.clone();
         self.output(Output::Open { socket, url, subprotocol: place.subprotocol() });
     }
 

@@ -173,9 +173,22 @@ impl Client {
         Self::over(relay, socket.connect(relay.address).await.expect("a connection")).await
     }
 
+    /// A client that shows something: `query` in its URL, and these headers.
+    pub async fn showing(relay: &Relay, query: &str, headers: &[(&'static str, &str)]) -> Self {
+        let stream = TcpStream::connect(relay.address).await.expect("a connection");
+        Self::upgraded(relay, stream, query, headers).await
+    }
+
     async fn over(relay: &Relay, stream: TcpStream) -> Self {
+        Self::upgraded(relay, stream, "", &[]).await
+    }
+
+    async fn upgraded(relay: &Relay, stream: TcpStream, query: &str, headers: &[(&'static str, &str)]) -> Self {
         stream.set_nodelay(true).expect("no delay");
-        let mut request = format!("ws://{}/relay", relay.address).into_client_request().expect("a request");
+        let mut request = format!("ws://{}/relay{query}", relay.address).into_client_request().expect("a request");
+        for (name, value) in headers {
+            request.headers_mut().append(*name, value.parse().expect("a header"));
+        }
         request.headers_mut().insert("sec-websocket-protocol", SUBPROTOCOL.parse().expect("a header"));
         let (socket, response) = tokio_tungstenite::client_async(request, stream).await.expect("an upgrade");
         assert_eq!(response.headers()["sec-websocket-protocol"], SUBPROTOCOL);

@@ -1,0 +1,210 @@
+//! Who may use the relay: pages of some origins, whoever has a token, or everybody.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use axum::http::{HeaderMap, Uri, header};
+use clap::Args;
+use ring::hmac;
+use thiserror::Error;
+
+use crate::room_token::{RoomSecret, RoomToken};
+use crate::rooms::RoomId;
+use crate::secret::{Secret, SecretError};
+
+/// The parameter of the relay's URL that carries a token: a page can set no header of a WebSocket.
+const PARAMETER: &str = "token=";
+
+/// Who may use the relay.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Access")]
+#[non_exhaustive]
+pub struct AccessOptions {
+    /// Lets pages of this origin in, such as https://example.org, and those of no other. May be repeated. A program, which
+    /// has no origin, then needs a token. It keeps other sites' pages out, not programs that lie.
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    pub allow_origin: Vec<Origin>,
+
+    /// Lets in who has this token: `wss://host/relay?token=TOKEN`, or the header `authorization: Bearer TOKEN`. At least
+    /// 32 letters, digits, `-`, `.`, `_` or `~`. Every user of this machine can see it in the list of processes: a file
+    /// or PEERSOCKETS_AUTH_TOKEN keep it.
+    #[arg(long, value_name = "TOKEN", conflicts_with = "auth_token_file")]
+    pub auth_token: Option<Secret>,
+
+    /// The same, with the token in a file. Spaces and line breaks around it do not count.
+    #[arg(long, value_name = "FILE")]
+    pub auth_token_file: Option<PathBuf>,
+
+    /// Lets in who has a token for the room that is signed with this secret; `peersockets-relay token` makes one. What a
+    /// token and its secret look like, and where it is shown, is as with --auth-token, which opens all rooms.
+    #[arg(long, value_name = "SECRET", conflicts_with = "room_secret_file")]
+    pub room_secret: Option<Secret>,
+
+    /// The same, with the secret in a file.
+    #[arg(long, value_name = "FILE")]
+    pub room_secret_file: Option<PathBuf>,
+
+    /// Lets in everybody. Without this, --allow-origin, --auth-token or --room-secret the relay listens on loopback only.
+    #[arg(long, conflicts_with_all = ["allow_origin", "auth_token", "auth_token_file", "room_secret", "room_secret_file"])]
+    pub public: bool,
+}
+
+/// An origin, as browsers write it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(String);
+
+/// What is asked of each client.
+#[derive(Debug)]
+pub struct Access {
+    origins: Vec<Origin>,
+    token: Option<Token>,
+    rooms: Option<RoomSecret>,
+}
+
+/// The token for all rooms. Only its hash is kept: so the comparison takes as long for every wrong one.
+#[derive(Debug)]
+struct Token {
+    key: hmac::Key,
+    tag: hmac::Tag,
+}
+
+/// Which rooms a client may join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// All of them.
+    Everywhere,
+    /// What its token says.
+    Signed(RoomToken),
+}
+
+/// Why a client may not use the relay. It is told, so that the page's author knows what to mend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// The page is of another origin.
+    #[error("this relay does not serve pages of this origin")]
+    Origin,
+    /// It is no page.
+    #[error("this relay serves pages only")]
+    NoOrigin,
+    /// No token was shown.
+    #[error("this relay wants a token: name it as wss://.../relay?token=TOKEN")]
+    NoToken,
+    /// The token is another one, or damaged.
+    #[error("the token for this relay is wrong")]
+    WrongToken,
+    /// The token was good once.
+    #[error("the token for this relay has expired")]
+    Expired,
+    /// The token is for another room.
+    #[error("the token for this relay is one for another drive")]
+    OtherRoom,
+}
+
+impl AccessOptions {
+    /// Whether a client has to be or to have anything.
+    pub fn is_restricted(&self) -> bool {
+        let Self { allow_origin, auth_token, auth_token_file, room_secret, room_secret_file, public: _ } = self;
+        let has_token = auth_token.is_some() || auth_token_file.is_some();
+        has_token || room_secret.is_some() || room_secret_file.is_some() || !allow_origin.is_empty()
+    }
+}
+
+impl Access {
+    /// What `options` ask for; their files are read once. An error names the option.
+    pub fn new(options: &AccessOptions) -> Result<Self, (&'static str, PathBuf, SecretError)> {
+        let read = |option, given: &Option<Secret>, file: &Option<PathBuf>| match (given, file) {
+            (Some(secret), _) => Ok(Some(secret.clone())),
+            (None, Some(path)) => Secret::read(path).map(Some).map_err(|error| (option, path.clone(), error)),
+            (None, None) => Ok(None),
+        };
+        let token = read("--auth-token-file", &options.auth_token, &options.auth_token_file)?;
+        let rooms = read("--room-secret-file", &options.room_secret, &options.room_secret_file)?;
+        Ok(Self {
+            origins: options.allow_origin.clone(),
+            token: token.as_ref().map(Token::new),
+            rooms: rooms.as_ref().map(RoomSecret::new),
+        })
+    }
+
+    /// Decides by the request for a WebSocket. Which rooms are open is asked at the JOIN: [`Pass::check`].
+    pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<Pass, Denied> {
+        self.check_origin(headers)?;
+        if self.token.is_none() && self.rooms.is_none() {
+            return Ok(Pass::Everywhere);
+        }
+        let shown = shown_token(uri, headers).ok_or(Denied::NoToken)?;
+        if self.token.as_ref().is_some_and(|token| token.is(shown)) {
+            return Ok(Pass::Everywhere);
+        }
+        let signed = self.rooms.as_ref().and_then(|secret| secret.verify(shown));
+        signed.map(Pass::Signed).ok_or(Denied::WrongToken)
+    }
+
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Denied> {
+        if self.origins.is_empty() {
+            return Ok(());
+        }
+        let mut named = headers.get_all(header::ORIGIN).iter().peekable();
+        if named.peek().is_none() {
+            let wants_token = self.token.is_some() || self.rooms.is_some();
+            return if wants_token { Ok(()) } else { Err(Denied::NoOrigin) };
+        }
+        let is_allowed = named.all(|name| self.origins.iter().any(|Origin(origin)| name == origin));
+        if is_allowed { Ok(()) } else { Err(Denied::Origin) }
+    }
+}
+
+impl Pass {
+    /// Whether `room` may be joined at `now`.
+    pub fn check(&self, room: RoomId, now: SystemTime) -> Result<(), Denied> {
+        match self {
+            Self::Everywhere => Ok(()),
+            Self::Signed(token) if token.has_expired(now) => Err(Denied::Expired),
+            Self::Signed(token) if !token.is_for(room) => Err(Denied::OtherRoom),
+            Self::Signed(_) => Ok(()),
+        }
+    }
+}
+
+impl Token {
+    fn new(secret: &Secret) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+        Self { tag: hmac::sign(&key, secret.as_bytes()), key }
+    }
+
+    fn is(&self, shown: &str) -> bool {
+        hmac::verify(&self.key, shown.as_bytes(), self.tag.as_ref()).is_ok()
+    }
+}
+
+/// The token in the URL, else in the header.
+fn shown_token<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+    let in_url = uri.query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix(PARAMETER)));
+    in_url.or_else(|| {
+        let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    })
+}
+
+impl FromStr for Origin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let example = "name an origin as browsers do, such as https://example.org or http://localhost:5173";
+        if text == "*" || text == "null" {
+            return Err(format!("{example}; --public lets in everybody"));
+        }
+        let origin = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
+        let uri: Uri = origin.parse().map_err(|_| example)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(example.into()) };
+        if format!("{scheme}://{authority}") != origin || authority.as_str().contains('@') {
+            return Err(example.into());
+        }
+        if matches!((scheme, authority.port_u16()), ("http", Some(80)) | ("https", Some(443))) {
+            return Err(format!("browsers leave this port out: write {scheme}://{}", authority.host()));
+        }
+        Ok(Self(origin))
+    }
+}
