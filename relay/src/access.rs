@@ -21,7 +21,7 @@ const PARAMETER: &str = "token=";
 #[command(next_help_heading = "Access")]
 #[non_exhaustive]
 pub struct AccessOptions {
-    /// Lets pages of this origin in, such as https://example.org, and those of no other. May be repeated. A program, which
+    /// Lets pages of this origin in, such as `https://example.org`, and those of no other. May be repeated. A program, which
     /// has no origin, then needs a token. It keeps other sites' pages out, not programs that lie.
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<Origin>,

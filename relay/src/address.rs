@@ -1,38 +1,47 @@
 //! Where a client comes from, as far as limits and logs need to know.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
+
+/// Where a proxy says for whom it asks.
+pub const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Whether a connection from `peer` is one of a proxy that is believed.
+pub fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    let peer = peer.to_canonical();
+    trusted.iter().any(|network| network.contains(&peer))
+}
 
 /// The address that limits count by: an IPv4 address or an IPv6 /64, which one household has to itself.
 ///
-/// It is shown shortened to a /24 or /48.
+/// It is shown shortened to a /24 or /48, unless the operator wants it otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddress(IpAddr);
 
 impl ClientAddress {
     /// The client behind a connection from `peer`: `peer` itself, or, if that is a trusted proxy, the last address in
-    /// `x-forwarded-for` that is none.
+    /// `x-forwarded-for` that is none. What stands before something that is no address is not believed.
     pub fn of(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
-        let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
-        let peer = peer.to_canonical();
-        if !is_trusted(&peer) {
+        if !is_trusted(peer, trusted) {
             return peer.into();
         }
+        // A value that is no text is no address either.
         let forwarded: Vec<&str> =
-            headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
-        forwarded
-            .iter()
-            .flat_map(|list| list.split(','))
-            .rev()
-            .map_while(|text| text.trim().parse::<IpAddr>().ok())
-            .map(|address| address.to_canonical())
-            .find(|address| !is_trusted(address))
-            .unwrap_or(peer)
-            .into()
+            headers.get_all(FORWARDED_FOR).iter().map(|value| value.to_str().unwrap_or_default()).collect();
+        let mut hops = forwarded.iter().flat_map(|list| list.split(',')).rev().map_while(hop);
+        hops.find(|address| !is_trusted(*address, trusted)).unwrap_or(peer).into()
     }
+}
+
+/// One address of the list; some proxies add the port.
+fn hop(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let address = text.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
+    address.ok()
 }
 
 impl From<IpAddr> for ClientAddress {
@@ -47,9 +56,19 @@ impl From<IpAddr> for ClientAddress {
     }
 }
 
+/// Whether the operator wants to see addresses as limits count them. One process has one log.
+static IN_FULL: AtomicBool = AtomicBool::new(false);
+
+/// From now on addresses are shown as limits count them.
+pub fn show_addresses_in_full() {
+    IN_FULL.store(true, Relaxed);
+}
+
 impl fmt::Display for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            IpAddr::V4(address) if IN_FULL.load(Relaxed) => write!(f, "{address}"),
+            IpAddr::V6(address) if IN_FULL.load(Relaxed) => write!(f, "{address}/64"),
             IpAddr::V4(address) => {
                 let [a, b, c, _] = address.octets();
                 write!(f, "{a}.{b}.{c}.0/24")
@@ -98,6 +117,32 @@ mod tests {
         assert_eq!(client("10.0.0.1", &chain, &["10.0.0.0/8"]), ip("198.51.100.7").into());
         assert_eq!(client("10.0.0.1", &["203.0.113.9, nonsense"], &["10.0.0.0/8"]), ip("10.0.0.1").into());
         assert_eq!(client("10.0.0.1", &[], &["10.0.0.0/8"]), ip("10.0.0.1").into());
+    }
+
+    #[test]
+    fn of_several_proxies_the_last_that_is_not_trusted_is_the_client() {
+        let trusted = ["10.0.0.0/8", "2001:db8:ffff::/48"];
+        assert_eq!(
+            client("10.0.0.1", &["203.0.113.9, 198.51.100.7, 10.1.1.1, 2001:db8:ffff::2"], &trusted),
+            ip("198.51.100.7").into()
+        );
+        assert_eq!(client("2001:db8:ffff::1", &["2001:db8:1:2::3"], &trusted), ip("2001:db8:1:2::3").into());
+        assert_eq!(
+            client("10.0.0.1", &["10.0.0.2, ::ffff:10.0.0.3"], &trusted),
+            ip("10.0.0.1").into(),
+            "none but proxies"
+        );
+        assert_eq!(client("10.0.0.1", &["198.51.100.7:4711"], &trusted), ip("198.51.100.7").into());
+        assert_eq!(client("10.0.0.1", &["[2001:db8:1:2::3]:4711"], &trusted), ip("2001:db8:1:2::3").into());
+    }
+
+    #[test]
+    fn a_malformed_list_names_nobody() {
+        for list in
+            ["", ",", "unknown", "198.51.100.7,", "198.51.100.7 203.0.113.9", "198.51.100.300", "198.51.100.7, \u{e4}"]
+        {
+            assert_eq!(client("10.0.0.1", &[list], &["10.0.0.0/8"]), ip("10.0.0.1").into(), "{list}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::{SplitSink, SplitStream};
@@ -14,7 +14,6 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use peersockets_core::limits::RELAY_MESSAGE;
 use peersockets_core::rendezvous::{FromRelay, ToRelay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
@@ -29,9 +28,10 @@ use crate::read_limit::ReadLimit;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::rooms::{RoomId, Rooms};
-use crate::traffic::{Counted, Traffic};
+use crate::stream::Stream;
+use crate::traffic::Traffic;
 
-type Socket = WebSocketStream<Counted<TcpStream>>;
+type Socket = WebSocketStream<Stream>;
 
 /// Bytes by which a message counts beyond its own: even an empty ping costs us an answer.
 const MESSAGE_COST: usize = 64;
@@ -63,14 +63,10 @@ impl From<Refusal> for End {
 
 impl<R: Rooms> Connection<R> {
     /// A connection over `stream`, from which `already_read` has been read behind the upgrade.
-    pub async fn new(
-        relay: Arc<Relay<R>>,
-        address: ClientAddress,
-        mut stream: Counted<TcpStream>,
-        already_read: Bytes,
-    ) -> Self {
+    pub async fn new(relay: Arc<Relay<R>>, address: ClientAddress, mut stream: Stream, already_read: Bytes) -> Self {
         let Limits { client_burst, client_rate, .. } = relay.limits;
-        stream.limit_reads(Some(ReadLimit::new(client_burst, client_rate, relay.metrics.waits_for_rate.clone())));
+        let (pauses, total) = (relay.metrics.waits_for_rate.clone(), relay.budgets.total());
+        stream.limit_reads(Some(ReadLimit::new(client_burst, client_rate, pauses, total)));
         let traffic = stream.traffic();
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -158,7 +154,11 @@ impl<R: Rooms> Reader<'_, R> {
             let room = RoomId(room);
             self.pass.check(room, SystemTime::now()).map_err(Refusal::from)?;
             debug!(%address, ?room, "a client joins");
-            return Ok(self.relay.rooms.join(room, address, mailbox).await?);
+            let seat = self.relay.rooms.join(room, address, mailbox).await?;
+            if let Some(budget) = self.relay.budgets.of(room, Instant::now()) {
+                self.traffic.share(budget);
+            }
+            return Ok(seat);
         }
     }
 

@@ -8,10 +8,14 @@
 
 pub mod access;
 pub mod address;
+pub mod admin;
 pub mod admission;
 pub mod bucket;
+pub mod budget;
+pub mod config;
 pub mod connection;
 pub mod limits;
+pub mod log;
 pub mod mailbox;
 pub mod metrics;
 pub mod mint;
@@ -24,5 +28,7 @@ pub mod rooms;
 pub mod routes;
 pub mod secret;
 pub mod server;
+pub mod stream;
+pub mod tls;
 pub mod traffic;
 pub mod upgrade;

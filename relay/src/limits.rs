@@ -30,6 +30,8 @@ pub const NEWCOMERS_PER_ADDRESS: usize = 64;
 /// Bytes that the system gathers for one socket. Left to itself it takes megabytes of each slow one, and tells us of room
 /// so rarely that a slow client looks like a stuck one. It allows 10 Mbit/s at a round trip of 200 ms.
 pub const SEND_BUFFER: u32 = 128 * 1024;
+/// Pause after an accept that failed, for want of file descriptors for instance.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that a client must take within `--write-timeout` while more wait for it. A client that takes a byte now and then
 /// holds its queue as long as one that takes none.
 pub const LEAST_TAKEN: u64 = 256 * 1024;
@@ -94,6 +96,24 @@ pub struct Limits {
     /// Bytes that one client may send at a stroke.
     #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024, value_parser = count(1_024, 1 << 40))]
     pub client_burst: usize,
+
+    /// Bytes per second taken from all members of one room together after their burst. Beyond it they are read more slowly
+    /// [default: no limit]
+    #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40))]
+    pub room_rate: Option<usize>,
+
+    /// Bytes that the members of one room may send at a stroke [default: four times the rate]
+    #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40), requires = "room_rate")]
+    pub room_burst: Option<usize>,
+
+    /// Bytes per second taken from all clients together after their burst. Beyond it they are read more slowly
+    /// [default: no limit]
+    #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40))]
+    pub total_rate: Option<usize>,
+
+    /// Bytes that all clients may send at a stroke [default: four times the rate]
+    #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40), requires = "total_rate")]
+    pub total_burst: Option<usize>,
 
     /// Bytes that wait for one client. While they do, whoever sends it more is not read: nothing is lost.
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024, value_parser = count(4_096, 1 << 30))]

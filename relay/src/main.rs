@@ -2,43 +2,54 @@
 #![warn(missing_docs)]
 //! The program `peersockets-relay`.
 
-use std::io::{self, IsTerminal, Write};
+use std::env;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use clap::Parser;
-use peersockets_relay::mint::{Action, MintError};
-use peersockets_relay::options::{Options, Program};
+use peersockets_relay::mint::{Action, Mint, MintError};
+use peersockets_relay::options::Options;
 use peersockets_relay::server::{Server, StartError};
+use peersockets_relay::tls::Tls;
+use peersockets_relay::{config, log};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing::{error, info, warn};
 
 /// File descriptors for anything but connections.
 const SPARE_FILES: u64 = 64;
+/// Exit code for options that can't be used.
+const BAD_OPTIONS: u8 = 2;
 
 fn main() -> ExitCode {
-    let program = Program::parse();
+    let program = config::read(env::args_os()).unwrap_or_else(|error| error.exit());
     let outcome = match program.action {
-        Some(Action::Token(mint)) => {
-            mint.token(SystemTime::now()).map(|token| println!("{token}")).map_err(Failure::from)
-        }
+        Some(Action::Token(mint)) => print_token(&mint),
+        None if program.options.check_config => return check(&program.options),
         None => serve(&program.options),
     };
-    match outcome {
+    outcome.map_or_else(|error| complain(&error, ExitCode::FAILURE), |()| ExitCode::SUCCESS)
+}
+
+fn print_token(mint: &Mint) -> Result<(), Failure> {
+    Ok(writeln!(io::stdout(), "{}", mint.token(SystemTime::now())?)?)
+}
+
+fn check(options: &Options) -> ExitCode {
+    match Server::check(options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "peersockets-relay: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => complain(&error.into(), BAD_OPTIONS.into()),
     }
 }
 
+fn complain(error: &Failure, code: ExitCode) -> ExitCode {
+    let _ = writeln!(io::stderr(), "peersockets-relay: {error}");
+    code
+}
+
 fn serve(options: &Options) -> Result<(), Failure> {
-    start_log(options);
+    log::start(&options.log);
     allow_files(options);
     run(options)
 }
@@ -49,12 +60,18 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let server = Server::bind(options).await?;
+    if let Some(tls) = server.tls() {
+        reload_on_hangup(tls)?;
+    }
     let address = server.address()?;
+    let greeting = greeting(address, server.tls().is_some(), server.admin_address()?);
     // Whoever started us may not care to listen.
-    let _ = write!(io::stdout(), "{}", greeting(address)).and_then(|()| io::stdout().flush());
+    let _ = write!(io::stdout(), "{greeting}").and_then(|()| io::stdout().flush());
     if address.ip().is_unspecified() {
-        let port = address.port();
-        info!("other devices open http://ADDRESS:{port}, where ADDRESS is one that this machine has in their network");
+        let (port, scheme) = (address.port(), scheme(server.tls().is_some()));
+        info!(
+            "other devices open {scheme}://ADDRESS:{port}, where ADDRESS is one that this machine has in their network"
+        );
     }
     server
         .run(async {
@@ -67,26 +84,35 @@ async fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Without TLS a hangup ends the program, as the end of a terminal does.
+fn reload_on_hangup(tls: Arc<Tls>) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => info!("SIGHUP: new connections get the new certificate"),
+                Err(error) => error!(%error, "SIGHUP: the old certificate stays"),
+            }
+        }
+    });
+    Ok(())
+}
+
 /// The address, and what a page says that does not come from it.
-fn greeting(address: SocketAddr) -> String {
+fn greeting(address: SocketAddr, has_tls: bool, admin: Option<SocketAddr>) -> String {
     let port = address.port();
     let host = if address.ip().is_unspecified() { format!("ADDRESS:{port}") } else { address.to_string() };
+    let (scheme, web_socket) = (scheme(has_tls), if has_tls { "wss" } else { "ws" });
+    let operator = admin.map(|address| format!("metrics for Prometheus on http://{address}/metrics\n"));
     format!(
-        "listening on http://{address}\n\
-         pages of other servers name it: <meta name=\"peersockets-relay\" content=\"ws://{host}/relay\">\n"
+        "listening on {scheme}://{address}\n\
+         pages of other servers name it: <meta name=\"peersockets-relay\" content=\"{web_socket}://{host}/relay\">\n{}",
+        operator.unwrap_or_default()
     )
 }
 
-/// Logs our own events only: those of the libraries may hold what clients sent.
-fn start_log(options: &Options) {
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false);
-    tracing_subscriber::registry()
-        .with(lines)
-        .with(Targets::new().with_target("peersockets_relay", options.log))
-        .init();
+fn scheme(has_tls: bool) -> &'static str {
+    if has_tls { "https" } else { "http" }
 }
 
 /// Raises the system's limit of open files to what the limits of connections need.

@@ -27,12 +27,20 @@ pub struct Metrics {
     pub stray_frames: Counter,
     /// WebSockets taken in.
     pub sockets_opened: Counter,
+    /// Upgrades with an `x-forwarded-for` that was not believed.
+    pub untrusted_forwards: Counter,
     /// Circuits hung up because the queue of a receiver stayed full.
     pub busy_hangups: Counter,
     /// Times that a client was not read because the queue of its receiver was full.
     pub waits_for_receiver: Counter,
     /// Times that a client was not read because it had used up its rate.
     pub waits_for_rate: Counter,
+    /// Times that a client was not read because its room had used up its rate.
+    pub waits_for_room_rate: Counter,
+    /// Times that a client was not read because all clients together had used up their rate.
+    pub waits_for_total_rate: Counter,
+    /// Connections whose TLS handshake failed or took too long.
+    pub tls_failures: Counter,
     refusals: Family<RefusalLabels, Counter>,
     connections: Gauge,
     http_connections: Gauge,
@@ -56,9 +64,13 @@ impl Default for Metrics {
             bytes: Counter::default(),
             stray_frames: Counter::default(),
             sockets_opened: Counter::default(),
+            untrusted_forwards: Counter::default(),
             busy_hangups: Counter::default(),
             waits_for_receiver: Counter::default(),
             waits_for_rate: Counter::default(),
+            waits_for_room_rate: Counter::default(),
+            waits_for_total_rate: Counter::default(),
+            tls_failures: Counter::default(),
             refusals: Family::default(),
             connections: Gauge::default(),
             http_connections: Gauge::default(),
@@ -110,6 +122,11 @@ impl Metrics {
         registry.register_with_unit("data", "Bytes of DATA passed on", Unit::Bytes, self.bytes.clone());
         registry.register("stray_frames", "Frames on circuits that were not open any more", self.stray_frames.clone());
         registry.register(
+            "untrusted_forwards",
+            "WebSockets whose x-forwarded-for was not believed, for it came from no trusted proxy",
+            self.untrusted_forwards.clone(),
+        );
+        registry.register(
             "busy_hangups",
             "Circuits hung up because the queue of a receiver stayed full",
             self.busy_hangups.clone(),
@@ -130,6 +147,21 @@ impl Metrics {
             "waits_for_rate",
             "Times that a client was not read because it had used up its rate",
             self.waits_for_rate.clone(),
+        );
+        registry.register(
+            "waits_for_room_rate",
+            "Times that a client was not read because its room had used up its rate",
+            self.waits_for_room_rate.clone(),
+        );
+        registry.register(
+            "waits_for_total_rate",
+            "Times that a client was not read because all clients together had used up their rate",
+            self.waits_for_total_rate.clone(),
+        );
+        registry.register(
+            "tls_failures",
+            "Connections whose TLS handshake failed or took too long",
+            self.tls_failures.clone(),
         );
     }
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use ipnet::IpNet;
-use tracing::level_filters::LevelFilter;
 
 use crate::access::AccessOptions;
 use crate::limits::Limits;
+use crate::log::LogOptions;
 use crate::mint::Action;
+use crate::tls::TlsOptions;
 
 /// Relay of beaker-peersockets: pages that share a drive meet here.
 ///
@@ -49,13 +50,32 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub pkg: Option<PathBuf>,
 
-    /// Network of a reverse proxy whose `x-forwarded-for` is believed, such as 10.0.0.0/8. May be repeated.
-    #[arg(long, value_name = "CIDR")]
+    /// Network of a reverse proxy whose `x-forwarded-for` is believed, such as 10.0.0.0/8 or 127.0.0.1/32. May be repeated. The
+    /// client is the last address that is in none of them. From anyone else the header is ignored.
+    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxy: Vec<IpNet>,
 
-    /// What is logged to stderr: off, error, warn, info, debug or trace. No level logs messages or whole ids.
-    #[arg(long, value_name = "LEVEL", default_value = "info")]
-    pub log: LevelFilter,
+    /// Address and port for the operator: /metrics for Prometheus, and /health. Keep it on loopback or in a private network:
+    /// nothing is asked of who comes there [default: none]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
+    pub admin_listen: Option<SocketAddr>,
+
+    /// TOML file with any of these options, as in `port = 8787` or `allow-origin = ["https://example.org"]`. The command line
+    /// goes before the environment, and that before the file [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Says whether all options, files and directories can be used, and ends: with 0 if so, else with 2.
+    #[arg(long)]
+    pub check_config: bool,
+
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogOptions,
+
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsOptions,
 
     /// Who may use it.
     #[command(flatten)]

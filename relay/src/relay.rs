@@ -1,13 +1,17 @@
 //! What all connections of one relay share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
+use std::time::Instant;
 
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::warn;
 
 use crate::access::Access;
+use crate::address::ClientAddress;
 use crate::admission::Admission;
+use crate::budget::Budgets;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::rooms::Rooms;
@@ -26,12 +30,15 @@ pub struct Relay<R: Rooms> {
     pub rooms: R,
     /// The door.
     pub admission: Arc<Admission>,
+    /// What clients may send together.
+    pub budgets: Budgets,
     /// The counters.
     pub metrics: Arc<Metrics>,
     /// Cancelled when the relay ends.
     pub shutdown: CancellationToken,
     /// The WebSockets, which say farewell when the relay ends.
     pub sockets: TaskTracker,
+    forwards_untrusted: Once,
 }
 
 impl<R: Rooms> Relay<R> {
@@ -45,6 +52,7 @@ impl<R: Rooms> Relay<R> {
     ) -> Arc<Self> {
         Arc::new(Self {
             admission: Admission::new(limits.clone()),
+            budgets: Budgets::new(&limits, &metrics, Instant::now()),
             limits,
             access,
             trusted_proxies,
@@ -52,6 +60,20 @@ impl<R: Rooms> Relay<R> {
             metrics,
             shutdown: CancellationToken::new(),
             sockets: TaskTracker::new(),
+            forwards_untrusted: Once::new(),
         })
+    }
+
+    /// Counts an `x-forwarded-for` that is not believed. The first one is logged: it may be a proxy that was forgotten; the
+    /// rest would let any client fill the log.
+    pub fn ignore_forward(&self, from: ClientAddress) {
+        self.metrics.untrusted_forwards.inc();
+        self.forwards_untrusted.call_once(|| {
+            warn!(
+                %from,
+                "ignored an x-forwarded-for: if that is your proxy, name it with --trusted-proxy, or all its clients count \
+                 as one. This is said once; untrusted_forwards of /metrics counts them"
+            );
+        });
     }
 }

@@ -36,12 +36,16 @@ pub fn routes<R: Rooms>(relay: Arc<Relay<R>>, www: Option<PathBuf>, pkg: Option<
     files = files.layer(from_fn(refuse_hidden));
     // A new build is seen at the next reload; files that did not change are answered by 304.
     files = files.layer(set(header::CACHE_CONTROL, "no-cache")).layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    Router::new().route("/relay", any(upgrade::<R>)).route("/health", get(health::<R>)).with_state(relay).merge(files)
+}
+
+/// What is for the operator alone.
+pub fn admin_routes<R: Rooms>(relay: Arc<Relay<R>>) -> Router {
     Router::new()
-        .route("/relay", any(upgrade::<R>))
-        .route("/health", get(health::<R>))
         .route("/metrics", get(metrics::<R>))
+        .route("/health", get(health::<R>))
+        .fallback(async || NO_ADMIN_PAGE)
         .with_state(relay)
-        .merge(files)
 }
 
 const ANYONE: (HeaderName, &str) = (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
@@ -73,6 +77,7 @@ const NO_PAGE: NotFound = (
     "The relay runs, at /relay. There is no page here: to serve one, start the relay with --www DIR.\n",
 );
 const NO_PACKAGE: NotFound = (StatusCode::NOT_FOUND, "There is no package here: start the relay with --pkg DIR.\n");
+const NO_ADMIN_PAGE: NotFound = (StatusCode::NOT_FOUND, "Here are /metrics and /health.\n");
 const HIDDEN: NotFound = (StatusCode::NOT_FOUND, "Files whose names begin with a dot are not served.\n");
 
 async fn not_in_page(request: Request) -> NotFound {

@@ -18,25 +18,29 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::time::timeout;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use crate::access::Access;
-use crate::address::ClientAddress;
-use crate::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_HEAD, HTTP_HEAD_TIME, SEND_BUFFER};
+use crate::address::{ClientAddress, is_trusted};
+use crate::admin::Admin;
+use crate::limits::{
+    ACCEPT_PAUSE, HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_HEAD, HTTP_HEAD_TIME, SEND_BUFFER,
+};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::relay::Relay;
 use crate::rooms::LocalRooms;
-use crate::routes::routes;
+use crate::routes::{admin_routes, routes};
 use crate::secret::SecretError;
+use crate::stream::Stream;
+use crate::tls::{Tls, TlsError};
 use crate::traffic::Counted;
 use crate::upgrade::{Peer, about_relay};
 
 /// Time that clients get to take their farewell when the relay ends. The whole end takes less than 2 s.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(1_500);
-/// Pause after an accept that failed, for want of file descriptors for instance.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections that the system keeps until they are accepted.
 const BACKLOG: u32 = 1_024;
 
@@ -46,6 +50,8 @@ pub struct Server {
     listener: TcpListener,
     relay: Arc<Relay<LocalRooms>>,
     router: Router,
+    tls: Option<Arc<Tls>>,
+    admin: Option<Admin>,
 }
 
 /// Why a relay can't start, and what to do.
@@ -83,6 +89,9 @@ pub enum StartError {
         /// What is wrong with it.
         error: SecretError,
     },
+    /// TLS can't be used.
+    #[error("--tls-cert, --tls-key: {0}")]
+    Tls(#[from] TlsError),
     /// Others could reach it, and nobody has said that they may.
     #[error(
         "listening on {0} opens this relay to others: say who may use it, with --allow-origin ORIGIN (pages of your site), \
@@ -94,19 +103,30 @@ pub enum StartError {
 impl Server {
     /// Listens as `options` say.
     pub async fn bind(options: &Options) -> Result<Self, StartError> {
-        check_directory("--www", &options.www)?;
-        check_directory("--pkg", &options.pkg)?;
-        let address = options.address();
-        let access = check_access(options)?;
-        let listener = listen(address).map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => StartError::PortInUse(address),
-            _ => StartError::Listen { address, error },
-        })?;
+        let Parts { access, tls } = Parts::of(options)?;
+        let listener = listen(options.address())?;
+        let admin = options.admin_listen.map(listen).transpose()?;
         let metrics = Arc::new(Metrics::default());
         let rooms = LocalRooms::new(options.limits.clone(), metrics.clone());
         let relay = Relay::new(options.limits.clone(), access, options.trusted_proxy.clone(), rooms, metrics);
         let router = routes(relay.clone(), options.www.clone(), options.pkg.clone());
-        Ok(Self { listener, relay, router })
+        let admin = admin.map(|listener| Admin::new(listener, admin_routes(relay.clone())));
+        Ok(Self { listener, relay, router, tls: tls.map(Arc::new), admin })
+    }
+
+    /// Whether it could start with `options`, but for the ports.
+    pub fn check(options: &Options) -> Result<(), StartError> {
+        Parts::of(options).map(drop)
+    }
+
+    /// The certificate in use, to be read anew.
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
+    }
+
+    /// The operator's own address.
+    pub fn admin_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.admin.as_ref().map(Admin::address).transpose()
     }
 
     /// The address it listens on.
@@ -118,13 +138,14 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         tokio::select! {
             () = self.accept() => {}
+            () = self.serve_operator() => {}
             () = shutdown => {}
         }
         let Self { listener, relay, .. } = self;
         drop(listener);
         relay.shutdown.cancel();
         relay.sockets.close();
-        let _ = tokio::time::timeout(SHUTDOWN_TIME, relay.sockets.wait()).await;
+        let _ = timeout(SHUTDOWN_TIME, relay.sockets.wait()).await;
     }
 
     async fn accept(&self) {
@@ -139,9 +160,16 @@ impl Server {
         }
     }
 
+    async fn serve_operator(&self) {
+        match &self.admin {
+            Some(admin) => admin.run().await,
+            None => std::future::pending().await,
+        }
+    }
+
     fn take_in(&self, stream: TcpStream, address: SocketAddr) {
         let client = ClientAddress::from(address.ip());
-        let is_proxy = self.relay.trusted_proxies.iter().any(|network| network.contains(&address.ip().to_canonical()));
+        let is_proxy = is_trusted(address.ip(), &self.relay.trusted_proxies);
         let Some(place) = self.relay.admission.connect(client, is_proxy) else {
             return debug!(%client, "a connection too many was closed");
         };
@@ -155,9 +183,11 @@ impl Server {
         let router = self.router.clone();
         let shutdown = self.relay.shutdown.clone();
         let write_timeout = self.relay.limits.write_timeout;
+        let tls = self.tls.clone();
+        let metrics = self.relay.metrics.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = serve_http(stream, peer, router) => {}
+                () = serve(stream, tls, &metrics, peer, router) => {}
                 () = traffic.write_stall(write_timeout) => debug!(%client, "an HTTP client took too little"),
                 () = shutdown.cancelled() => {}
             }
@@ -165,8 +195,29 @@ impl Server {
     }
 }
 
+/// What has to be read and checked before the relay listens.
+struct Parts {
+    access: Access,
+    tls: Option<Tls>,
+}
+
+impl Parts {
+    fn of(options: &Options) -> Result<Self, StartError> {
+        check_directory("--www", &options.www)?;
+        check_directory("--pkg", &options.pkg)?;
+        Ok(Self { access: check_access(options)?, tls: Tls::load(&options.tls)? })
+    }
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    bind(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortInUse(address),
+        _ => StartError::Listen { address, error },
+    })
+}
+
 /// Listens with a [`SEND_BUFFER`] that accepted sockets inherit.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
     socket.set_send_buffer_size(SEND_BUFFER)?;
@@ -174,7 +225,20 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn serve_http(stream: Counted<TcpStream>, peer: Peer, router: Router) {
+/// Serves a connection, after its TLS handshake if there is one. Meanwhile it is a newcomer, as one that sends no request.
+async fn serve(stream: Counted<TcpStream>, tls: Option<Arc<Tls>>, metrics: &Metrics, peer: Peer, router: Router) {
+    let Some(tls) = tls else { return serve_http(Stream::Plain(stream), peer, router).await };
+    match timeout(HTTP_HEAD_TIME, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => serve_http(Stream::Tls(Box::new(stream)), peer, router).await,
+        failed => {
+            metrics.tls_failures.inc();
+            let error = failed.ok().and_then(Result::err);
+            debug!(?error, "a TLS handshake failed");
+        }
+    }
+}
+
+async fn serve_http(stream: Stream, peer: Peer, router: Router) {
     let service = service_fn(move |request: Request<Incoming>| {
         let router = router.clone();
         let place = peer.place.clone();

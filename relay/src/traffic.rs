@@ -2,14 +2,15 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
+use crate::budget::Budget;
 use crate::limits::LEAST_TAKEN;
 use crate::read_limit::ReadLimit;
 
@@ -25,6 +26,8 @@ pub struct Traffic {
     blocked: Notify,
     /// The client is not read, for it was too fast.
     is_held_back: AtomicBool,
+    /// What the members of its room may send, once it has one.
+    room: OnceLock<Arc<Budget>>,
 }
 
 impl Traffic {
@@ -36,6 +39,11 @@ impl Traffic {
     /// Charges the client for work that its bytes don't show.
     pub fn surcharge(&self, bytes: usize) {
         self.surcharge.fetch_add(bytes, Relaxed);
+    }
+
+    /// From now on it is read no faster than its room may be.
+    pub fn share(&self, room: Arc<Budget>) {
+        let _ = self.room.set(room);
     }
 
     /// Whether it is by our will that nothing comes from the client.
@@ -98,8 +106,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { inner, traffic, limit } = &mut *self;
         if let Some(limit) = limit {
-            limit.charge(traffic.surcharge.swap(0, Relaxed));
-            let is_ready = limit.poll_ready(cx);
+            let room = traffic.room.get().map(Arc::as_ref);
+            limit.charge(traffic.surcharge.swap(0, Relaxed), room);
+            let is_ready = limit.poll_ready(cx, room);
             traffic.is_held_back.store(is_ready.is_pending(), Relaxed);
             ready!(is_ready);
         }
@@ -108,7 +117,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         let bytes = buffer.filled().len() - before;
         traffic.read.fetch_add(bytes as u64, Relaxed);
         if let Some(limit) = limit {
-            limit.charge(bytes);
+            limit.charge(bytes, traffic.room.get().map(Arc::as_ref));
         }
         Poll::Ready(Ok(()))
     }

@@ -9,17 +9,16 @@ use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use peersockets_core::rendezvous::SUBPROTOCOL;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::debug;
 
 use crate::access::{Denied, Pass};
-use crate::address::ClientAddress;
+use crate::address::{ClientAddress, FORWARDED_FOR, is_trusted};
 use crate::admission::Place;
 use crate::connection::Connection;
 use crate::relay::Relay;
 use crate::rooms::Rooms;
-use crate::traffic::Counted;
+use crate::stream::Stream;
 
 /// By this header a page that could not open a WebSocket tells a relay from another server.
 const RELAY_HEADER: HeaderName = HeaderName::from_static("x-peersockets-relay");
@@ -44,7 +43,11 @@ pub async fn upgrade<R: Rooms>(State(relay): State<Arc<Relay<R>>>, mut request: 
     let (Some(upgrade), Some(peer)) = (extensions.remove::<OnUpgrade>(), extensions.remove::<Peer>()) else {
         return (about_relay(), UpgradeError::NotAWebSocket).into_response();
     };
-    let client = ClientAddress::of(peer.address.ip(), request.headers(), &relay.trusted_proxies);
+    let address = peer.address.ip();
+    if request.headers().contains_key(FORWARDED_FOR) && !is_trusted(address, &relay.trusted_proxies) {
+        relay.ignore_forward(address.into());
+    }
+    let client = ClientAddress::of(address, request.headers(), &relay.trusted_proxies);
     relay.sockets.spawn(serve(relay.clone(), upgrade, peer, client, pass));
     let headers = [
         (header::CONNECTION, HeaderValue::from_static("upgrade")),
@@ -67,7 +70,7 @@ async fn serve<R: Rooms>(
         Ok(upgraded) => upgraded,
         Err(error) => return debug!(%client, %error, "an upgrade failed"),
     };
-    let Ok(parts) = upgraded.downcast::<TokioIo<Counted<TcpStream>>>() else { return };
+    let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else { return };
     // A place first: whoever guesses tokens is slowed down by the limits of new connections.
     let admitted = peer.place.upgrade(client).and_then(|()| Ok(pass?));
     let connection = Connection::new(relay.clone(), client, parts.io.into_inner(), parts.read_buf).await;

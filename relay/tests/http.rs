@@ -279,7 +279,6 @@ async fn downloads_take_neither_a_websockets_place_nor_all_of_another_addresss()
     let (_joined, _) = Client::join(&relay, ROOM).await;
 
     drop(stalled);
-    // Metrics are HTTP too.
     relay.until_metric("connections", |connections| connections == 1.0).await;
 }
 
@@ -291,6 +290,17 @@ async fn health_answers_any_origin() {
     assert!(answer.contains("access-control-allow-origin: *\r\n"), "{answer}");
     assert!(answer.contains("content-type: application/json\r\n"), "{answer}");
     assert!(answer.contains(r#"{"status":"ok","protocol":"peersockets.relay.v1","#), "{answer}");
+}
+
+#[tokio::test]
+async fn metrics_are_for_the_operator_alone() {
+    let relay = Relay::start(&[]);
+    assert!(relay.admin("/metrics").await.starts_with("HTTP/1.1 200 "));
+    assert!(relay.admin("/health").await.starts_with("HTTP/1.1 200 "));
+    let elsewhere = relay.admin("/relay").await;
+    assert!(elsewhere.starts_with("HTTP/1.1 404 ") && elsewhere.contains("/metrics and /health"), "{elsewhere}");
+    let answer = relay.get("/metrics").await;
+    assert!(answer.starts_with("HTTP/1.1 404 ") && !answer.contains("peersockets_relay_"), "{answer}");
 }
 
 #[tokio::test]
@@ -318,7 +328,7 @@ async fn metrics_count_what_is_there_and_what_was() {
     ] {
         assert_eq!(relay.metric(name).await, value, "{name}");
     }
-    let metrics = relay.get("/metrics").await;
+    let metrics = relay.admin("/metrics").await;
     assert!(metrics.contains("content-type: application/openmetrics-text"), "{metrics}");
     assert!(!metrics.contains("abababab") && !metrics.contains("127.0.0"), "no room, no address: {metrics}");
 }

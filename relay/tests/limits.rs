@@ -4,7 +4,7 @@ mod common;
 
 use std::net::Ipv4Addr;
 
-use common::{Client, Event, MANY_SOCKETS, PATIENCE, ROOM, Relay, encoded, line};
+use common::{Client, Event, MANY_SOCKETS, PATIENCE, ROOM, Relay, command, encoded, line};
 use futures_util::{SinkExt, StreamExt};
 use peersockets_core::limits::CIRCUIT_CHUNK;
 use peersockets_core::rendezvous::{HangupReason, Line, ToRelay};
@@ -114,6 +114,23 @@ async fn one_address_gets_new_connections_at_a_limited_rate() {
 }
 
 #[tokio::test]
+async fn an_address_that_no_trusted_proxy_names_is_counted_each_time_and_logged_once() {
+    let mut command = command(&["--trusted-proxy=192.0.2.0/24"]);
+    command.stderr(std::process::Stdio::piped());
+    let mut relay = Relay::spawn(command);
+    for _ in 0..3 {
+        let mut client = Client::showing(&relay, "", &[("x-forwarded-for", "198.51.100.7")]).await;
+        client.enter(ROOM).await;
+    }
+    assert_eq!(relay.metric("untrusted_forwards_total").await, 3.0);
+    relay.signal("TERM");
+    relay.exit_status().await;
+    let log = relay.stderr();
+    assert_eq!(log.matches("ignored an x-forwarded-for").count(), 1, "{log}");
+    assert!(log.contains("--trusted-proxy") && !log.contains("198.51.100"), "{log}");
+}
+
+#[tokio::test]
 async fn behind_a_trusted_proxy_addresses_are_those_of_the_clients() {
     for (trusted, is_ours) in [("127.0.0.0/8", true), ("192.0.2.0/24", false)] {
         let relay = Relay::start(&["--connections-per-address=1", "--trusted-proxy", trusted]);
@@ -125,6 +142,38 @@ async fn behind_a_trusted_proxy_addresses_are_those_of_the_clients() {
         assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
         assert_eq!(answer.contains("too-many-from-address"), !is_ours, "{answer}");
     }
+}
+
+#[tokio::test]
+async fn members_of_a_room_share_its_rate_and_no_other_room_waits() {
+    let relay = Relay::start(&["--room-rate=1024", "--room-burst=131072"]);
+    let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
+    let circuit = line(called.member, 1);
+    caller.send(ToRelay::Data(circuit, &[7; CIRCUIT_CHUNK])).await;
+    called.event().await;
+    // The burst of 128 KiB was not used up by one alone.
+    called.send(ToRelay::Data(line(caller.member, 1), &[7; CIRCUIT_CHUNK])).await;
+    caller.event().await;
+    assert_eq!(relay.metric("waits_for_rate_total").await, 0.0);
+    for _ in 0..4 {
+        caller.send(ToRelay::Data(circuit, &[7; CIRCUIT_CHUNK])).await;
+    }
+    relay.until_metric("waits_for_room_rate_total", |waits| waits > 0.0).await;
+
+    let (mut other, mut another) = Client::pair(&relay, [1; 32]).await;
+    other.talk(&mut another, 1, &[7; CIRCUIT_CHUNK]).await;
+}
+
+#[tokio::test]
+async fn all_clients_share_the_rate_of_the_relay() {
+    let relay = Relay::start(&["--total-rate=1024", "--total-burst=131072"]);
+    let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
+    let (mut other, another) = Client::pair(&relay, [1; 32]).await;
+    caller.talk(&mut called, 1, &[7; CIRCUIT_CHUNK]).await;
+    for _ in 0..4 {
+        other.send(ToRelay::Data(line(another.member, 1), &[7; CIRCUIT_CHUNK])).await;
+    }
+    relay.until_metric("waits_for_total_rate_total", |waits| waits > 0.0).await;
 }
 
 /// Sends chunks without reading until the relay takes no more, or `total` bytes are sent.
@@ -261,7 +310,7 @@ async fn a_slow_reader_is_closed_and_does_not_grow_memory() {
         () = sending => unreachable!(),
     };
     assert_eq!(left[..], [5, stuck.member as u8], "LEFT");
-    let metrics = relay.get("/metrics").await;
+    let metrics = relay.admin("/metrics").await;
     assert!(metrics.contains(r#"refusals_total{code="slow-reader"} 1"#), "{metrics}");
     let grown = relay.memory("VmHWM") - before;
     // Its queue of 1 MiB twice, as buffers of several sizes, and the buffers of two sockets.

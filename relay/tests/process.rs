@@ -151,6 +151,10 @@ fn every_limit_is_an_option_with_help_and_default() {
         ("--write-timeout <SECONDS>", "30"),
         ("--client-rate <BYTES>", "8388608"),
         ("--client-burst <BYTES>", "33554432"),
+        ("--room-rate <BYTES>", "no limit"),
+        ("--room-burst <BYTES>", "four times the rate"),
+        ("--total-rate <BYTES>", "no limit"),
+        ("--total-burst <BYTES>", "four times the rate"),
         ("--queue <BYTES>", "1048576"),
         ("--queue-timeout <SECONDS>", "2"),
     ] {
@@ -203,6 +207,34 @@ async fn a_client_that_never_reads_does_not_hold_up_the_end() {
     relay.signal("TERM");
     assert_eq!(relay.exit_status().await.code(), Some(0));
     drop(deaf);
+}
+
+#[tokio::test]
+async fn the_log_is_json_for_programs() {
+    let mut command = command(&["--log=debug", "--log-format=json"]);
+    command.stderr(Stdio::piped());
+    let mut relay = Relay::spawn(command);
+    Client::join(&relay, ROOM).await;
+    relay.signal("TERM");
+    assert_eq!(relay.exit_status().await.code(), Some(0));
+    let log = relay.stderr();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let joined = lines.iter().find(|line| line["message"] == "a client joins").expect("it was logged");
+    assert_eq!(
+        [&joined["level"], &joined["address"], &joined["room"]].map(|value| value.as_str().expect("text")),
+        ["DEBUG", "127.0.0.0/24", "abababab…"]
+    );
+}
+
+#[tokio::test]
+async fn addresses_are_logged_in_full_only_if_the_operator_wants_them() {
+    for (option, shown) in [("--log-addresses=short", "127.0.0.0/24"), ("--log-addresses=full", "127.0.0.1")] {
+        let mut command = command(&["--log=debug", option]);
+        command.stderr(Stdio::piped());
+        let mut relay = Relay::spawn(command);
+        Client::join(&relay, ROOM).await;
+        relay.until_logged(&format!("a client joins address={shown} "));
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,8 @@ pub const ROOM: [u8; 32] = [0xab; 32];
 pub struct Relay {
     child: Child,
     pub address: SocketAddr,
+    /// Where its metrics are.
+    admin: Option<SocketAddr>,
 }
 
 impl Relay {
@@ -37,10 +39,14 @@ impl Relay {
 
     pub fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the relay starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("its first line");
-        let address = line.strip_prefix("listening on http://").expect("listening on http://ADDRESS:PORT");
-        Self { child, address: address.trim().parse().expect("an address and a port") }
+        let has_admin = command.get_args().any(|word| word == "--admin-listen");
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout")).lines();
+        let mut line = || lines.next().expect("a line").expect("text");
+        let (first, _) = (line(), line());
+        let address = first.rsplit('/').next().and_then(|address| address.parse().ok());
+        let admin = has_admin.then(|| line().split('/').nth(2).and_then(|address| address.parse().ok()));
+        let address = address.filter(|_| first.starts_with("listening on http"));
+        Self { child, address: address.expect("listening on http://ADDRESS:PORT"), admin: admin.flatten() }
     }
 
     pub fn is_alive(&mut self) -> bool {
@@ -70,6 +76,24 @@ impl Relay {
         }
     }
 
+    /// Waits for a line on stderr that has this in it.
+    pub fn until_logged(&mut self, words: &str) -> String {
+        let stderr = self.child.stderr.as_mut().expect("stderr");
+        let mut line = Vec::new();
+        // Byte by byte: what comes behind the line is for the next call.
+        loop {
+            let mut byte = [0];
+            assert_eq!(std::io::Read::read(stderr, &mut byte).expect("stderr"), 1, "the log ends without {words}");
+            match byte {
+                [b'\n'] if String::from_utf8_lossy(&line).contains(words) => {
+                    return String::from_utf8(line).expect("text");
+                }
+                [b'\n'] => line.clear(),
+                [byte] => line.push(byte),
+            }
+        }
+    }
+
     /// Everything the relay wrote to stderr, once it has ended.
     pub fn stderr(&mut self) -> String {
         let mut text = String::new();
@@ -79,7 +103,11 @@ impl Relay {
 
     /// The whole answer to one HTTP request of our own making.
     pub async fn http(&self, request: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).await.expect("a connection");
+        Self::ask(self.address, request).await
+    }
+
+    async fn ask(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
         stream.write_all(request.as_bytes()).await.expect("the request");
         let mut answer = Vec::new();
         timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer in time").expect("an answer");
@@ -90,9 +118,15 @@ impl Relay {
         self.http(&format!("GET {path} HTTP/1.1\r\nhost: relay\r\nconnection: close\r\n\r\n")).await
     }
 
+    /// The operator's answer to a request.
+    pub async fn admin(&self, path: &str) -> String {
+        let address = self.admin.expect("--admin-listen");
+        Self::ask(address, &format!("GET {path} HTTP/1.1\r\nhost: relay\r\nconnection: close\r\n\r\n")).await
+    }
+
     /// The value of a metric without labels, or with these.
     pub async fn metric(&self, name: &str) -> f64 {
-        let metrics = self.get("/metrics").await;
+        let metrics = self.admin("/metrics").await;
         let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("peersockets_relay_{name} ")));
         line.unwrap_or("0").trim().parse().expect("a number")
     }
@@ -120,7 +154,7 @@ impl Drop for Relay {
 /// The program with these options, on any free port of the loopback address.
 pub fn command(options: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_peersockets-relay"));
-    command.args(["--listen", "127.0.0.1:0"]).args(options).stderr(Stdio::inherit());
+    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]).args(options).stderr(Stdio::inherit());
     command
 }
 

@@ -1,0 +1,119 @@
+//! From the command line, the environment and `--config FILE` to the options.
+//!
+//! What is in the file becomes words of the command line, where neither that nor the environment has the option: so every value is
+//! checked by the same rules, and there is nothing to keep in step.
+
+use std::ffi::OsString;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
+use toml::de::{DeTable, DeValue};
+
+use crate::options::{Options, Program};
+
+/// Prefix of the environment variables.
+const ENVIRONMENT: &str = "PEERSOCKETS_";
+/// Options that make no sense in a file.
+const NOT_IN_FILE: [&str; 4] = ["config", "check-config", "help", "version"];
+
+/// One option in the file.
+struct Entry {
+    option: Arg,
+    /// The words of a command line that say the same.
+    words: Vec<OsString>,
+    line: usize,
+}
+
+/// Reads the command line, the environment and the file that either of them names.
+pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Program, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().collect();
+    let matches = command().try_get_matches_from(words.clone())?;
+    let Some(path) = matches.get_one::<PathBuf>("config").cloned() else { return Program::from_arg_matches(&matches) };
+    let fail = |text: String| command().error(ErrorKind::InvalidValue, format!("{}: {text}", path.display()));
+    let entries = read_file(&path).map_err(fail)?;
+    let mut given = words.into_iter();
+    // Before a subcommand, if there is one.
+    let from_file =
+        entries.iter().filter(|entry| !is_given(&matches, &entry.option)).flat_map(|entry| entry.words.clone());
+    let words: Vec<OsString> = given.by_ref().take(1).chain(from_file).collect();
+    let words = words.into_iter().chain(given);
+    let matches = command().try_get_matches_from(words).map_err(|error| locate(error, &path, &entries))?;
+    Program::from_arg_matches(&matches)
+}
+
+/// The program's command line; each option has an environment variable.
+pub fn command() -> Command {
+    let with_variable = |arg: Arg| match arg.get_long().map(variable) {
+        // Values are hidden: some are secrets.
+        Some(name) => arg.env(name).hide_env_values(true),
+        None => arg,
+    };
+    Program::command().mut_args(with_variable).mut_subcommands(|command| command.mut_args(with_variable))
+}
+
+/// The environment variable of an option.
+fn variable(option: &str) -> String {
+    format!("{ENVIRONMENT}{}", option.replace('-', "_").to_ascii_uppercase())
+}
+
+fn is_given(matches: &ArgMatches, option: &Arg) -> bool {
+    let source = matches.value_source(option.get_id().as_str());
+    matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+}
+
+fn read_file(path: &Path) -> Result<Vec<Entry>, String> {
+    let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let line_of = |span: Range<usize>| text[..span.start].matches('\n').count() + 1;
+    let table = DeTable::parse(&text).map_err(|error| {
+        let line = error.span().map_or(1, line_of);
+        format!("line {line}: {}", error.message())
+    })?;
+    let command = Options::command();
+    let mut entries = Vec::new();
+    for (key, value) in table.get_ref() {
+        let (name, line) = (key.get_ref().as_ref(), line_of(key.span()));
+        let option = command.get_arguments().find(|arg| arg.get_long() == Some(name));
+        let option = option.filter(|_| !NOT_IN_FILE.contains(&name));
+        let option = option.ok_or_else(|| format!("line {line}: there is no option {name}"))?;
+        let is_switch = matches!(option.get_action(), ArgAction::SetTrue);
+        let words =
+            words(name, value.get_ref(), is_switch).map_err(|problem| format!("line {line}: {name} {problem}"))?;
+        entries.push(Entry { option: option.clone(), words, line });
+    }
+    Ok(entries)
+}
+
+/// A switch that is off is no word.
+fn words(name: &str, value: &DeValue<'_>, is_switch: bool) -> Result<Vec<OsString>, &'static str> {
+    let word = |value: &DeValue<'_>| scalar(value).map(|text| format!("--{name}={text}").into());
+    match (value, is_switch) {
+        (DeValue::Boolean(true), true) => Ok(vec![format!("--{name}").into()]),
+        (DeValue::Boolean(false), true) => Ok(Vec::new()),
+        (_, true) => Err("is true or false"),
+        (DeValue::Array(list), false) => list.iter().map(|value| word(value.get_ref())).collect(),
+        (value, false) => Ok(vec![word(value)?]),
+    }
+}
+
+fn scalar(value: &DeValue<'_>) -> Result<String, &'static str> {
+    match value {
+        DeValue::String(text) => Ok(text.to_string()),
+        DeValue::Integer(number) => Ok(number.as_str().replace('_', "")),
+        DeValue::Float(number) => Ok(number.as_str().replace('_', "")),
+        _ => Err("is a text, a number, or a list of them"),
+    }
+}
+
+/// Says in which line of the file the mistake is, if it is one of the file's.
+fn locate(error: clap::Error, path: &Path, entries: &[Entry]) -> clap::Error {
+    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
+    let name = option.trim_start_matches("--").split(' ').next().unwrap_or_default();
+    let Some(entry) = entries.iter().find(|entry| entry.option.get_long() == Some(name)) else { return error };
+    let text = error.render().to_string();
+    let text = text.trim_start_matches("error: ");
+    command().error(error.kind(), format!("{}: line {}: {text}", path.display(), entry.line))
+}

@@ -1,0 +1,185 @@
+//! The same options on the command line, in the environment and in a file.
+
+mod common;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use common::{Client, ROOM, Relay};
+use peersockets_core::rendezvous::ToRelay;
+use peersockets_relay::config;
+
+/// A file of one test, removed when it ends.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.toml", std::process::id()));
+        fs::write(&path, text).expect("a file");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a UTF-8 path")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_peersockets-relay"))
+}
+
+/// What it says of its options, and its exit code.
+fn check(command: &mut Command) -> (i32, String) {
+    let Output { status, stdout, stderr } = command.arg("--check-config").output().expect("it runs");
+    assert_eq!(stdout, b"");
+    (status.code().expect("an exit code"), String::from_utf8(stderr).expect("text"))
+}
+
+/// The limit of members that a relay started so has.
+async fn members(mut command: Command) -> usize {
+    let relay = Relay::spawn(command.args(["--log=error", "--port=0"]).take());
+    let mut joined = Vec::new();
+    loop {
+        let mut client = Client::connect(&relay).await;
+        client.send(ToRelay::Join { room: ROOM }).await;
+        match client.event().await {
+            common::Event::Welcome(..) => joined.push(client),
+            common::Event::Refused(code, _) if code == "room-full" => return joined.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+trait Take {
+    fn take(&mut self) -> Command;
+}
+
+impl Take for Command {
+    fn take(&mut self) -> Command {
+        std::mem::replace(self, program())
+    }
+}
+
+#[tokio::test]
+async fn the_command_line_goes_before_the_environment_and_that_before_the_file() {
+    let file = File::new("precedence", "room-members = 2\n");
+    for (variable, words, expected) in [
+        (None, &[][..], 2),
+        (Some("3"), &[], 3),
+        (None, &["--room-members=4"], 4),
+        (Some("3"), &["--room-members=4"], 4),
+    ] {
+        let mut command = program();
+        command.args(["--config", file.path()]).args(words);
+        if let Some(value) = variable {
+            command.env("PEERSOCKETS_ROOM_MEMBERS", value);
+        }
+        assert_eq!(members(command).await, expected, "{variable:?} {words:?}");
+    }
+    let mut named = program();
+    named.env("PEERSOCKETS_CONFIG", file.path());
+    assert_eq!(members(named).await, 2, "the environment may name the file");
+}
+
+#[test]
+fn every_option_has_a_variable_named_after_it_and_its_help_shows_no_value() {
+    let names: Vec<String> =
+        config::command().get_arguments().filter_map(|arg| arg.get_long().map(str::to_owned)).collect();
+    assert!(names.len() > 30, "{names:?}");
+    let mut command = program();
+    let help = command.env("PEERSOCKETS_AUTH_TOKEN", "a-secret-of-the-operator-0123456").arg("--help").output();
+    let help = String::from_utf8(help.expect("it runs").stdout).expect("text");
+    for name in names.iter().filter(|name| !["help", "version"].contains(&name.as_str())) {
+        let variable = format!("PEERSOCKETS_{}", name.replace('-', "_").to_ascii_uppercase());
+        assert!(help.contains(&format!("[env: {variable}")), "{variable} in {help}");
+    }
+    assert!(!help.contains("a-secret-of-the-operator"), "{help}");
+}
+
+#[test]
+fn every_kind_of_value_can_be_in_a_file() {
+    let file = File::new(
+        "kinds",
+        "# a comment\nlisten = \"0.0.0.0:0\"\nallow-origin = [\"https://example.org\", \"http://localhost:5173\"]\n\
+         trusted-proxy = \"127.0.0.0/8\"\njoin-timeout = 2.5\nqueue = 65_536\nlog-format = \"json\"\npublic = false\n",
+    );
+    assert_eq!(check(program().args(["--config", file.path()])), (0, String::new()));
+    let file = File::new("public", "listen = \"0.0.0.0:0\"\npublic = true\n");
+    assert_eq!(check(program().args(["--config", file.path()])), (0, String::new()));
+}
+
+#[test]
+fn a_mistake_in_the_file_is_named_with_its_line() {
+    for (text, line, named) in [
+        ("port = 1\nunheard-of = 2\n", 2, "there is no option unheard-of"),
+        ("\n\nroom_members = 2\n", 3, "there is no option room_members"),
+        ("config = \"other.toml\"\n", 1, "there is no option config"),
+        ("check-config = true\n", 1, "there is no option check-config"),
+        ("[limits]\nqueue = 1\n", 1, "there is no option limits"),
+        ("public = \"yes\"\n", 1, "public is true or false"),
+        ("port = true\n", 1, "port is a text, a number, or a list of them"),
+        ("# limits\nqueue = \"lots\"\n", 2, "invalid value 'lots' for '--queue <BYTES>'"),
+        ("port = 1\nallow-origin = [\"https://example.org\", \"*\"]\n", 2, "--public lets in everybody"),
+        ("port = 1\nlisten = \n", 2, ""),
+        ("port = 1\nport = 2\n", 2, "duplicate key"),
+    ] {
+        let file = File::new("mistake", text);
+        let (code, stderr) = check(program().args(["--config", file.path()]));
+        assert_eq!(code, 2, "{text}: {stderr}");
+        let place = format!("{}: line {line}: ", file.path());
+        assert!(stderr.contains(&place) && stderr.contains(named), "{text}: {stderr}");
+    }
+    let (code, stderr) = check(program().args(["--config", "no/such/file"]));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("no/such/file: "), "{stderr}");
+}
+
+#[test]
+fn a_mistake_elsewhere_is_not_blamed_on_the_file() {
+    let file = File::new("blameless", "queue = 65536\n");
+    for command in [program().arg("--queue=lots"), program().env("PEERSOCKETS_QUEUE", "lots")] {
+        let (code, stderr) = check(command.args(["--config", file.path()]));
+        assert_eq!(code, 2);
+        assert!(stderr.contains("invalid value 'lots'") && !stderr.contains("line 1"), "{stderr}");
+    }
+}
+
+#[test]
+fn check_config_says_what_would_keep_the_relay_from_starting() {
+    for (words, named) in [
+        (&["--listen=0.0.0.0:0"][..], "--public (everybody)"),
+        (&["--www=no/such/place"], "no/such/place: there is no such directory"),
+        (&["--auth-token-file=no/such/file"], "--auth-token-file no/such/file: "),
+        (&["--tls-cert=no/such/cert", "--tls-key=no/such/key"], "no/such/cert"),
+        (&["--tls-cert=no/such/cert"], "--tls-key <FILE>"),
+        (&["--queue=lots"], "--queue <BYTES>"),
+        (&["--room-burst=10000"], "--room-rate <BYTES>"),
+    ] {
+        let (code, stderr) = check(program().args(words));
+        assert_eq!(code, 2, "{words:?}: {stderr}");
+        assert!(stderr.contains(named), "{words:?}: {stderr}");
+    }
+    let other = Relay::start(&[]);
+    let listen = format!("--listen={}", other.address);
+    assert_eq!(check(program().arg(listen)), (0, String::new()), "it takes no port");
+}
+
+#[test]
+fn a_file_for_the_relay_does_not_keep_the_command_token_from_working() {
+    let file = File::new("token", "room-members = 2\n");
+    let output = program()
+        .env("PEERSOCKETS_CONFIG", file.path())
+        .env("PEERSOCKETS_ROOM_SECRET", "0123456789abcdef0123456789abcdef")
+        .args(["token", "--room=*", "--for=1h"])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout.len() > 50);
+}
