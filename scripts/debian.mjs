@@ -9,6 +9,7 @@ const PACKAGE_OF = {
   chromium: 'chromium',
   chromedriver: 'chromium-driver',
   'firefox-esr': 'firefox-esr',
+  openssl: 'openssl',
 };
 
 /**

@@ -1,6 +1,7 @@
 // Brings everything that a command needs and that this machine lacks. Quick when nothing is missing.
 
 import { systemPackages } from './debian.mjs';
+import { nginx } from './nginx.mjs';
 import { npmPackages } from './npm.mjs';
 import { cargoDeny, geckodriver, wasmBindgen, wasmPack } from './tools.mjs';
 import { wasmTarget } from './wasm-target.mjs';
@@ -8,9 +9,9 @@ import { wasmTarget } from './wasm-target.mjs';
 /** For building: clang compiles the C that one dependency, ring, carries. */
 export const setupToBuild = () => [systemPackages(['clang']), wasmTarget, npmPackages, wasmBindgen];
 
-/** For building and testing. */
+/** For building and testing. nginx is linked with what openssl brings. */
 export const setupToTest = () => [
-  systemPackages(['clang', 'chromium', 'chromedriver', 'firefox-esr']), wasmTarget, npmPackages, wasmBindgen, wasmPack, geckodriver,
+  systemPackages(['clang', 'chromium', 'chromedriver', 'firefox-esr', 'openssl']), nginx, wasmTarget, npmPackages, wasmBindgen, wasmPack, geckodriver,
 ];
 
 /** For building and linting. */

@@ -67,7 +67,7 @@ pub enum Code {
 }
 
 /// What a relay may say. Anything else it says is [`Code::Refused`]: it must not pass for an error of ours.
-const REFUSALS: [Code; 10] = [
+pub const REFUSALS: [Code; 10] = [
     Code::BadFrame,
     Code::Unauthorized,
     Code::JoinTimeout,

@@ -1,5 +1,6 @@
 //! What `/metrics` shows.
 
+use peersockets_core::code::REFUSALS;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -81,6 +82,10 @@ impl Default for Metrics {
             fullest_queue: Gauge::default(),
         };
         metrics.register();
+        // Each is there from the beginning: Prometheus sees no increase in a first value.
+        for code in REFUSALS {
+            metrics.refusals.get_or_create(&RefusalLabels { code: code.name() }).inc_by(0);
+        }
         metrics
     }
 }

@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const ours = `${root}target/release/peersockets-relay`;
 const LISTENING = /^listening on (http:\/\/\S+)$/;
+const METRICS = /^metrics for Prometheus on (\S+)$/;
 
 /** A test opens in seconds what one address opens in hours: the limits per address are not the subject, unless a test says so. */
 const GENEROUS = ['--new-connections-burst', '10000', '--room-members-per-address', '256'];
@@ -58,6 +59,9 @@ class Relay {
     return `ws://${this.#listen}/relay`;
   }
 
+  /** Where its metrics are, with the option `--admin-listen`. */
+  metricsUrl;
+
   /** Its process id. */
   get pid() {
     return this.#process.pid;
@@ -78,11 +82,12 @@ class Relay {
     const child = spawn(this.#program, ['--listen', this.#listen, ...this.#options], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
     createInterface({ input: child.stderr }).on('line', (line) => this.#log.push(line));
-    const output = createInterface({ input: child.stdout });
-    const [line] = await Promise.race([once(output, 'line'), once(child, 'exit').then(() => [])]);
+    const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    const { value: line } = await lines.next();
     const [, url] = LISTENING.exec(line ?? '') ?? [];
     if (!url) throw new Error(`the relay did not start: it said ${JSON.stringify(line)}, and logged\n${this.log}`);
     this.#listen = new URL(url).host;
+    if (this.#options.includes('--admin-listen')) this.metricsUrl = await metricsUrl(lines);
   }
 
   /** Asks it to end, and waits until it has. */
@@ -101,5 +106,15 @@ class Relay {
     const exit = once(child, 'exit');
     child.kill(signal);
     await exit;
+  }
+}
+
+/** What the relay says of it; the line comes at once. */
+async function metricsUrl(lines) {
+  for (;;) {
+    const { value, done } = await lines.next();
+    if (done) throw new Error('the relay did not say where its metrics are');
+    const [, url] = METRICS.exec(value) ?? [];
+    if (url) return url;
   }
 }
