@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as pass } from 'node:timers/promises';
 import { newDrive, openPerson, peersSeen, personUrl, startBrowser } from './support/browser.mjs';
+import { open } from './support/package-page.mjs';
 import { startRecorder } from './support/recorder.mjs';
 import { startRelay } from './support/relay.mjs';
 import { startSleeper } from './support/sleeper.mjs';
@@ -74,6 +75,42 @@ test('a laptop that sleeps 30 s is missed, comes back with the same peer id, and
   await awake.evaluate(() => chat.send(1, '100'));
   await asleep.evaluate((count) => reached(count), 101);
   assert.deepEqual(await asleep.evaluate(() => numbers), Array.from({ length: 101 }, (_, number) => number));
+});
+
+test('while a peer is waited for it has no path, and where sessions are switched off it is not waited for', async (t) => {
+  for (const { options, story } of [
+    { options: {}, story: { path: 'none', queued: 5, left: 0, joined: 1, arrived: 'words' } },
+    { options: { sessionTime: 0 }, story: { path: undefined, queued: undefined, left: 1, joined: 2, arrived: undefined } },
+  ]) {
+    const relay = await startRelay();
+    const drive = newDrive();
+    const people = [];
+    for (let count = 0; count < 2; count += 1) {
+      const person = await openPerson(t, browser, `${pages.url}/package.html`);
+      person.expect(...CHROMIUM, /^\[beaker-peersockets\] no-relay: /);
+      await open(person, { url: drive, ...options }, relay, 'chat');
+      people.push(person);
+    }
+    const [sender, receiver] = people;
+    for (const person of people) await person.evaluate(() => joins.next());
+    await relay.kill();
+    await sender.evaluate(() => states.until('offline'));
+    const { path, queued, left } = await sender.evaluate(() => {
+      topic.send(1, 'words');
+      const { path, queuedBytes } = sockets.stats().peers[0] ?? {};
+      return { path, queued: queuedBytes, left: leaves.all.length };
+    });
+    await relay.start();
+    for (const person of people) await person.evaluate(() => states.until('ready'));
+    if (left > 0) for (const person of people) await person.evaluate(() => joins.next());
+    await sender.evaluate(() => topic.send(1, 'last'));
+    const arrived = await receiver.evaluate(async () => {
+      const texts = [];
+      while (texts.at(-1) !== 'last') texts.push(text((await messages.next()).message));
+      return texts[0] === 'last' ? undefined : texts[0];
+    });
+    assert.deepEqual({ path, queued, left, joined: await sender.evaluate(() => joins.all.length), arrived }, story);
+  }
 });
 
 /** Two people who have met at relays, the second through others if they are given. */
