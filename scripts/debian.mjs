@@ -10,6 +10,7 @@ const PACKAGE_OF = {
   chromedriver: 'chromium-driver',
   'firefox-esr': 'firefox-esr',
   openssl: 'openssl',
+  valgrind: 'valgrind',
 };
 
 /**

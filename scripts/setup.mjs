@@ -11,8 +11,11 @@ export const setupToBuild = () => [systemPackages(['clang']), wasmTarget, npmPac
 
 /** For building and testing. nginx is linked with what openssl brings. */
 export const setupToTest = () => [
-  systemPackages(['clang', 'chromium', 'chromedriver', 'firefox-esr', 'openssl']), nginx, wasmTarget, npmPackages, wasmBindgen, wasmPack, geckodriver,
+  systemPackages(['clang', 'chromium', 'chromedriver', 'firefox-esr', 'openssl', 'valgrind']), nginx, wasmTarget, npmPackages, wasmBindgen, wasmPack, geckodriver,
 ];
+
+/** For building and measuring. */
+export const setupToBench = () => [systemPackages(['clang', 'chromium', 'valgrind']), wasmTarget, npmPackages, wasmBindgen];
 
 /** For building and linting. */
 export const setupToLint = () => [...setupToBuild(), cargoDeny];

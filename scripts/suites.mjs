@@ -3,6 +3,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fuzz, fuzzDirectory, fuzzTargets } from './fuzzing.mjs';
+import { checkInstructions } from './instructions.mjs';
 import { buildPackage } from './package.mjs';
 import { packageDirectory, root, targetDirectory } from './paths.mjs';
 import { runSteps } from './progress.mjs';
@@ -27,6 +28,7 @@ export function allSuites() {
     { name: 'rust', run: runRustTests },
     { name: 'wasm', run: runWasmTests },
     { name: 'size', run: checkPackage },
+    { name: 'instructions', run: checkInstructions },
     ...nodeSuites(),
     ...(existsSync(fuzzDirectory) ? [{ name: 'fuzz', run: (shell) => fuzz(shell, FUZZ_SECONDS, fuzzTargets()) }] : []),
   ];
