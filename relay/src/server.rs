@@ -71,6 +71,14 @@ pub enum StartError {
         /// What the system says.
         error: io::Error,
     },
+    /// The system does not let us listen for the operator.
+    #[error("cannot listen on {address}: {error}. Give another address with --admin-listen ADDRESS:PORT")]
+    ListenForOperator {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: io::Error,
+    },
     /// A directory that was given does not exist.
     #[error("{option} {}: there is no such directory", path.display())]
     NoDirectory {
@@ -105,7 +113,7 @@ impl Server {
     pub async fn bind(options: &Options) -> Result<Self, StartError> {
         let Parts { access, tls } = Parts::of(options)?;
         let listener = listen(options.address())?;
-        let admin = options.admin_listen.map(listen).transpose()?;
+        let admin = options.admin_listen.map(listen_for_operator).transpose()?;
         let metrics = Arc::new(Metrics::default());
         let rooms = LocalRooms::new(options.limits.clone(), metrics.clone());
         let relay = Relay::new(options.limits.clone(), access, options.trusted_proxy.clone(), rooms, metrics);
@@ -214,6 +222,10 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
         io::ErrorKind::AddrInUse => StartError::PortInUse(address),
         _ => StartError::Listen { address, error },
     })
+}
+
+fn listen_for_operator(address: SocketAddr) -> Result<TcpListener, StartError> {
+    bind(address).map_err(|error| StartError::ListenForOperator { address, error })
 }
 
 /// Listens with a [`SEND_BUFFER`] that accepted sockets inherit.

@@ -87,6 +87,19 @@ fn an_address_that_cannot_be_listened_on_is_named() {
     }
 }
 
+#[tokio::test]
+async fn an_operators_port_in_use_is_named_with_its_option() {
+    let other = Relay::start(&[]);
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"))
+        .args(["--port=0", "--admin-listen", &other.address.to_string()])
+        .output()
+        .expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert!(stderr.starts_with(&format!("peersockets-relay: cannot listen on {}: ", other.address)), "{stderr}");
+    assert!(stderr.ends_with("Give another address with --admin-listen ADDRESS:PORT\n"), "{stderr}");
+}
+
 #[test]
 fn localhost_is_an_address_too() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"));

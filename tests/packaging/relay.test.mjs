@@ -85,7 +85,7 @@ test('npm install beaker-peersockets and npx beaker-peersockets-relay are the wh
 
 test('it listens on port 8787 of this machine alone unless told otherwise', async () => {
   const { stdout } = await finish('npx', [name, '--help']);
-  assert.match(stdout, /--listen <ADDRESS:PORT>[^-]*\[default: 127\.0\.0\.1:8787\]/);
+  assert.match(stdout, /--listen <ADDRESS:PORT>(?:(?!\n +--)[^])*\[default: 127\.0\.0\.1:8787\]/);
 });
 
 test('its words, its output and its exit code are those of the program', async () => {
