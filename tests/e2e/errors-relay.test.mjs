@@ -1,10 +1,13 @@
 // What goes wrong with relays: what people read, and what becomes of it.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer as createProxy, request as forward } from 'node:http';
 import { createServer } from 'node:net';
 import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { WebSocketServer } from 'ws';
 import { newDrive, openPerson, startBrowser } from './support/browser.mjs';
 import { listen, nextError, open, visitSecurely, warnings } from './support/package-page.mjs';
@@ -232,6 +235,22 @@ test('unauthorized: a relay wants a token, which no error, no warning and no sta
   await person.evaluate(() => states.until('ready'));
   assert.deepEqual(await person.evaluate(() => sockets.stats().relays.map(({ url, state }) => [url, state])), [[shown, 'joined']]);
   for (const one of [mistaken, person]) assert.ok(!JSON.stringify(await warnings(one)).includes('-----'));
+});
+
+test('unauthorized: a token that was signed for one drive opens no other', async (t) => {
+  const secret = 'an-operators-secret'.padEnd(40, '-');
+  const strict = await startRelay({ options: ['--room-secret', secret] });
+  const drive = newDrive();
+  const program = fileURLToPath(new URL('../../target/release/peersockets-relay', import.meta.url));
+  const env = { ...process.env, PEERSOCKETS_ROOM_SECRET: secret };
+  const { stdout: token } = await promisify(execFile)(program, ['token', '--drive', drive, '--for', '1h'], { env });
+  const relays = [`${strict.relayUrl}?token=${token.trim()}`];
+  const person = await visit(t, { drive, relays });
+  await person.evaluate(() => states.until('ready'));
+  const elsewhere = await visit(t, { drive: newDrive(), relays });
+  const { code, text } = await nextError(elsewhere);
+  assert.equal(code, 'unauthorized');
+  assert.ok(text.startsWith(`${strict.relayUrl}?token=… refuses: the token for this relay is one for another drive. `), text);
 });
 
 test('unauthorized: a page of an origin that the relay does not serve', async (t) => {
