@@ -1,6 +1,8 @@
 // npm run bench -- relay|page|crypto|instructions: builds what is measured, measures it, and writes bench/RESULTS.md, or
 // bench/instructions.json, which a test compares with. Never part of the tests.
 
+import { benchCrypto, buildCrypto } from '../bench/crypto.mjs';
+import { benchRelay } from '../bench/relay.mjs';
 import { buildToShip } from './cargo.mjs';
 import { Failure, main } from './failure.mjs';
 import { keepInstructions } from './instructions.mjs';
@@ -18,8 +20,9 @@ const buildLoad = {
 const countInstructions = { name: 'count-instructions', title: 'count the instructions of the data path', run: keepInstructions };
 
 const BENCHMARKS = {
+  crypto: { steps: () => [buildCrypto], run: benchCrypto },
   instructions: { steps: () => [countInstructions], run: () => {} },
-  relay: { steps: () => [buildRelay, buildLoad], run: async () => (await import('../bench/relay.mjs')).benchRelay() },
+  relay: { steps: () => [buildRelay, buildLoad], run: benchRelay },
 };
 
 await main(async () => {
