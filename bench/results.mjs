@@ -53,9 +53,11 @@ export function goal(text, isMet) {
 function conditions(name, versions) {
   const processors = cpus();
   const machine = `${processors.length} × ${processors[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`;
+  const load = loadavg()[0];
+  const unrest = load > processors.length ? ': other work disturbed it, run it again when there is none' : '';
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
   const all = Object.entries({ ...versions, Node: process.versions.node }).map((pair) => pair.join(' ')).join(', ');
   return [
-    `\`npm run bench -- ${name}\`, ${new Date().toISOString().slice(0, 10)}, at ${commit}. ${machine}, load ${loadavg()[0].toFixed(1)}.`, `${all}.`,
+    `\`npm run bench -- ${name}\`, ${new Date().toISOString().slice(0, 10)}, at ${commit}. ${machine}, load ${load.toFixed(1)}${unrest}.`, `${all}.`,
   ].join('\n');
 }

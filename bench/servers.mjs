@@ -30,11 +30,11 @@ export function versionOf(name) {
   return JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
 }
 
-/** Starts a server. */
-export async function startServer(kind) {
+/** Starts a server, with more options. */
+export async function startServer(kind, options = []) {
   const port = await freePort();
   const [command, ...parameters] = SERVERS[kind].command(port);
-  const child = spawn('taskset', ['--cpu-list', SERVER_CORE, command, ...parameters], {
+  const child = spawn('taskset', ['--cpu-list', SERVER_CORE, command, ...parameters, ...options], {
     cwd: root, env: { ...process.env, PORT: String(port) }, stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));

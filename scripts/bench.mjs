@@ -2,6 +2,7 @@
 // bench/instructions.json, which a test compares with. Never part of the tests.
 
 import { benchCrypto, buildCrypto } from '../bench/crypto.mjs';
+import { benchPage } from '../bench/page.mjs';
 import { benchRelay } from '../bench/relay.mjs';
 import { buildToShip } from './cargo.mjs';
 import { Failure, main } from './failure.mjs';
@@ -22,6 +23,7 @@ const countInstructions = { name: 'count-instructions', title: 'count the instru
 const BENCHMARKS = {
   crypto: { steps: () => [buildCrypto], run: benchCrypto },
   instructions: { steps: () => [countInstructions], run: () => {} },
+  page: { steps: () => [buildPackage(), buildRelay], run: benchPage },
   relay: { steps: () => [buildRelay, buildLoad], run: benchRelay },
 };
 

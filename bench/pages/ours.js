@@ -1,0 +1,23 @@
+// A device: it greets whoever joins, and notes when the first greeting came.
+
+import { PeerSockets } from '/pkg/dist/index.js';
+import { Talk } from './talk.js';
+
+const drive = new URLSearchParams(location.search).get('drive');
+const sockets = new PeerSockets({ drive });
+const talk = sockets.join('talk');
+const greetings = sockets.join('greetings');
+
+let peer;
+window.ready = new Promise((resolve) => {
+  sockets.watch().addEventListener('join', ({ peerId }) => {
+    peer = peerId;
+    greetings.send(peerId, 'hello');
+    resolve();
+  });
+});
+/** Milliseconds from the navigation to the first message. */
+window.greeted = new Promise((resolve) => greetings.addEventListener('message', () => resolve(performance.now()), { once: true }));
+
+window.talk = new Talk((message) => talk.send(peer, message));
+talk.addEventListener('message', ({ message }) => window.talk.heard(message));
