@@ -18,6 +18,7 @@ pub mod wire;
 
 pub mod channel;
 pub mod conversation;
+pub mod credit;
 pub mod link;
 pub mod path;
 pub mod rendezvous;

@@ -82,6 +82,16 @@ pub const EARLY_BYTES: usize = 1024 * 1024;
 pub const RELAYS: usize = 3;
 /// Drive peers that are used at once. More in the list are refused with `bad-peer-url`.
 pub const DRIVE_PEERS: usize = 8;
+/// Credit that each direction of a circuit begins with, and never has less of for good. More is lent by the relay from the receiver's
+/// pool, so one client's queue at a relay holds at most its pool + [`ROOM`] × 4 KiB + what the relay keeps for small frames.
+pub const CREDIT_BASE: usize = 4_096;
+/// Credit that a DATA frame costs beyond its bytes: more than its header and its place in a queue take.
+pub const DATA_COST: usize = 32;
+/// Credit below which none is lent, returned, reported or spent: a quarter of [`CREDIT_BASE`], so that two ends which both wait for as
+/// much leave half of it to send.
+pub const CREDIT_STEP: usize = CREDIT_BASE / 4;
+/// Most that may be on its way on one circuit, sent and not consumed or lent and not sent.
+pub const CREDIT_WINDOW: usize = 1024 * 1024;
 /// Members of one relay room.
 pub const ROOM: usize = 256;
 /// Members of one room that come from one address.
@@ -105,6 +115,13 @@ pub const GRACE: Duration = Duration::from_secs(5);
 pub const GRACE_AFTER_CLOSE: Duration = Duration::from_secs(2);
 /// Time that an answer may take before a device without another link has left: 5 s of silence with [`PING_AFTER`].
 pub const MISSED_AFTER: Duration = Duration::from_secs(2);
+/// Longest time after which a relay may say that it is back: devices that were reached through it are waited for that long and [`GRACE`]
+/// more, and no lie of a relay's makes it longer.
+pub const BACK_IN: Duration = Duration::from_secs(25);
+/// Time over which devices come back to a relay that was stopped, beyond the second half of the time that it said it takes.
+pub const BACK_SPREAD: Duration = Duration::from_secs(2);
+/// Longest pause, ± 50 %, before a relay is tried again that should be back.
+pub const BACK_RETRY: Duration = Duration::from_secs(1);
 /// Time that a session outlives the leave of its device, unless the owner wants another.
 pub const SESSION_TIME: Duration = Duration::from_secs(120);
 /// Sessions of devices that left. Each costs what it keeps of [`SEND_QUEUES`].
@@ -115,6 +132,8 @@ pub const ACK_MESSAGES: usize = 64;
 pub const ACK_BYTES: usize = 65_536;
 /// Time after which it is told of fewer.
 pub const ACK_AFTER: Duration = Duration::from_millis(100);
+/// Time after the last credit came for a circuit in which what is not used of it is kept.
+pub const CREDIT_IDLE: Duration = Duration::from_secs(1);
 /// First pause before a relay is tried again. It doubles up to [`RETRY_MAX`], each time ± 50 %.
 pub const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// Time in a relay's room after which earlier failures do not count any more: one that welcomes and refuses is tried ever later.

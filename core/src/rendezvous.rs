@@ -5,10 +5,14 @@
 
 use crate::error::WireError;
 use crate::limits;
+use crate::time::Duration;
 use crate::wire::encoding::{Encode, Reader};
 
 /// The WebSocket subprotocol that both ends must name.
 pub const SUBPROTOCOL: &str = "peersockets.relay.v1";
+
+/// Flag of WELCOME: the relay lends credit.
+const LENDS: u64 = 1;
 
 /// Number of a member in its room. Members that came later have higher numbers; none is used twice.
 pub type Member = u64;
@@ -86,6 +90,14 @@ pub enum ToRelay<'a> {
     Data(Line, &'a [u8]),
     /// End a circuit.
     Hangup(Line, HangupReason),
+    /// We keep to the credit that a relay lends which said so in its welcome. Second frame, once.
+    Flow,
+    /// DATA of a circuit that cost so much has been read.
+    Consumed(Line, u64),
+    /// So much credit of a circuit is not needed.
+    Return(Line, u64),
+    /// Bytes as [`ToRelay::Data`], the last on a circuit whose credit may not suffice.
+    LastWords(Line, &'a [u8]),
 }
 
 /// A frame from a relay to a client.
@@ -96,6 +108,8 @@ pub enum FromRelay<'a> {
     Welcome {
         /// Its own number.
         member: Member,
+        /// Whether the relay lends credit for circuits.
+        lends: bool,
         /// Who was there before, at most [`limits::ROOM`].
         present: Vec<Member>,
     },
@@ -113,6 +127,13 @@ pub enum FromRelay<'a> {
         code: &'a str,
         /// What the operator's relay says about it.
         text: &'a str,
+    },
+    /// So much more may be sent on a circuit.
+    Credit(Line, u64),
+    /// The relay is being stopped, and expects to be back.
+    GoingAway {
+        /// After this time, in whole milliseconds.
+        back_in: Duration,
     },
 }
 
@@ -133,6 +154,19 @@ impl<'a> ToRelay<'a> {
                 put_line(out, 4, line);
                 out.put_uint(reason.to_wire());
             }
+            Self::Flow => out.put_uint(16),
+            Self::Consumed(line, amount) => {
+                put_line(out, 17, line);
+                out.put_uint(amount);
+            }
+            Self::Return(line, amount) => {
+                put_line(out, 18, line);
+                out.put_uint(amount);
+            }
+            Self::LastWords(line, bytes) => {
+                put_line(out, 19, line);
+                out.extend_from_slice(bytes);
+            }
         }
     }
 
@@ -140,14 +174,18 @@ impl<'a> ToRelay<'a> {
     pub fn decode(frame: &'a [u8]) -> Result<Self, WireError> {
         let mut reader = Reader::new(frame);
         let kind = reader.uint()?;
-        if kind == 3 {
+        if let 3 | 19 = kind {
             let line = read_line(&mut reader)?;
-            return Ok(Self::Data(line, read_chunk(reader)?));
+            let chunk = read_chunk(reader)?;
+            return Ok(if kind == 3 { Self::Data(line, chunk) } else { Self::LastWords(line, chunk) });
         }
         let decoded = match kind {
             1 => Self::Join { room: reader.fixed32()? },
             2 => Self::Dial(read_line(&mut reader)?),
             4 => Self::Hangup(read_line(&mut reader)?, HangupReason::from_wire(reader.uint()?)),
+            16 => Self::Flow,
+            17 => Self::Consumed(read_line(&mut reader)?, reader.uint()?),
+            18 => Self::Return(read_line(&mut reader)?, reader.uint()?),
             other => return Err(WireError::UnknownType(other)),
         };
         if reader.is_empty() { Ok(decoded) } else { Err(WireError::TrailingBytes) }
@@ -158,10 +196,10 @@ impl<'a> FromRelay<'a> {
     /// Appends the frame to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Welcome { member, present } => {
+            Self::Welcome { member, lends, present } => {
                 out.put_uint(1);
                 out.put_uint(*member);
-                out.put_uint(0);
+                out.put_uint(u64::from(*lends) * LENDS);
                 out.put_uint(present.len() as u64);
                 for other in present {
                     out.put_uint(*other);
@@ -185,6 +223,14 @@ impl<'a> FromRelay<'a> {
                 out.put_string(code);
                 out.put_string(text);
             }
+            Self::Credit(line, amount) => {
+                put_line(out, 16, *line);
+                out.put_uint(*amount);
+            }
+            Self::GoingAway { back_in } => {
+                out.put_uint(17);
+                out.put_uint(back_in.as_millis() as u64);
+            }
         }
     }
 
@@ -195,13 +241,13 @@ impl<'a> FromRelay<'a> {
             0 => return Err(WireError::UnknownType(0)),
             1 => {
                 let member = reader.uint()?;
-                let _flags = reader.uint()?;
+                let lends = reader.uint()? & LENDS != 0;
                 let count = reader.uint()?;
                 if count > limits::ROOM as u64 {
                     return Err(WireError::TooMany);
                 }
                 let present = (0..count).map(|_| reader.uint()).collect::<Result<_, _>>()?;
-                Self::Welcome { member, present }
+                Self::Welcome { member, lends, present }
             }
             2 => Self::Dialed(read_line(&mut reader)?),
             3 => {
@@ -211,6 +257,8 @@ impl<'a> FromRelay<'a> {
             4 => Self::HungUp(read_line(&mut reader)?, HangupReason::from_wire(reader.uint()?)),
             5 => Self::Left(reader.uint()?),
             6 => Self::Refused { code: reader.string()?, text: reader.string()? },
+            16 => Self::Credit(read_line(&mut reader)?, reader.uint()?),
+            17 => Self::GoingAway { back_in: Duration::from_millis(reader.uint()?) },
             _ => return Ok(None),
         }))
     }
@@ -246,17 +294,24 @@ mod tests {
             ToRelay::Dial(LINE),
             ToRelay::Data(LINE, b"sealed"),
             ToRelay::Hangup(LINE, HangupReason::Violation),
+            ToRelay::Flow,
+            ToRelay::Consumed(LINE, 70_000),
+            ToRelay::Return(LINE, 1),
+            ToRelay::LastWords(LINE, b"sealed"),
         ]
     }
 
     fn from_relay() -> Vec<FromRelay<'static>> {
         vec![
-            FromRelay::Welcome { member: 3, present: vec![1, 2] },
+            FromRelay::Welcome { member: 3, lends: false, present: vec![1, 2] },
+            FromRelay::Welcome { member: 4, lends: true, present: vec![] },
             FromRelay::Dialed(LINE),
             FromRelay::Data(LINE, b"sealed"),
             FromRelay::HungUp(LINE, HangupReason::Gone),
             FromRelay::Left(1 << 40),
             FromRelay::Refused { code: "room-full", text: "256 members are in it" },
+            FromRelay::Credit(LINE, 1 << 20),
+            FromRelay::GoingAway { back_in: Duration::from_millis(5_000) },
         ]
     }
 
@@ -276,7 +331,11 @@ mod tests {
 
     #[test]
     fn frames_of_a_newer_relay_are_ignored() {
-        assert_eq!(FromRelay::decode(&[16, 1, 2, 3]), Ok(None));
+        assert_eq!(FromRelay::decode(&[31, 1, 2, 3]), Ok(None));
+        assert_eq!(
+            FromRelay::decode(&[1, 2, 0xf0, 0]),
+            Ok(Some(FromRelay::Welcome { member: 2, lends: false, present: vec![] }))
+        );
         assert_eq!(FromRelay::decode(&[5, 9, 0xaa, 0xbb]), Ok(Some(FromRelay::Left(9))));
     }
 
@@ -290,7 +349,7 @@ mod tests {
     #[test]
     fn a_welcome_longer_than_any_room_is_refused() {
         let mut bytes = Vec::new();
-        FromRelay::Welcome { member: 999, present: vec![1; limits::ROOM + 1] }.encode(&mut bytes);
+        FromRelay::Welcome { member: 999, lends: true, present: vec![1; limits::ROOM + 1] }.encode(&mut bytes);
         assert_eq!(FromRelay::decode(&bytes), Err(WireError::TooMany));
     }
 }

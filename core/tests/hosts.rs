@@ -347,6 +347,7 @@ fn a_mux_that_takes_nothing_holds_messages_back_and_what_is_too_much_comes_back(
 #[test]
 fn a_host_waits_with_writing_to_a_circuit_until_there_is_room() {
     let mut world = World::new(1);
+    world.relays[0].pool = 2 * limits::CREDIT_WINDOW;
     let hosts = [world.add_host(&[0]), world.add_host(&[0])];
     let topics = hosts.map(|host| world.devices[host].swarm.join("chat"));
     world.settle();

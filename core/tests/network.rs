@@ -236,7 +236,7 @@ impl Hermit {
         };
         swarm.handle_socket_opened(now, socket);
         let mut hermit = Self { swarm, socket };
-        hermit.hear(FromRelay::Welcome { member: 3, present: vec![] });
+        hermit.hear(FromRelay::Welcome { member: 3, lends: false, present: vec![] });
         hermit.dialled();
         hermit
     }

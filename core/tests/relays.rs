@@ -175,7 +175,7 @@ fn only_members_that_came_before_are_dialled_and_each_with_keys_of_its_own() {
     let Output::Open { socket, .. } = swarm.poll_output() else { panic!("a socket is opened at once") };
     swarm.handle_socket_opened(now, socket);
     let mut welcome = Vec::new();
-    FromRelay::Welcome { member: 3, present: vec![1, 2, 4, 9] }.encode(&mut welcome);
+    FromRelay::Welcome { member: 3, lends: false, present: vec![1, 2, 4, 9] }.encode(&mut welcome);
     swarm.handle_socket_message(now, socket, &welcome);
 
     let mut dialled = Vec::new();
@@ -298,7 +298,7 @@ fn welcomed(member: u64, present: Vec<u64>) -> (Swarm, SocketId) {
         }
     };
     swarm.handle_socket_opened(now, socket);
-    hear(&mut swarm, now, socket, FromRelay::Welcome { member, present });
+    hear(&mut swarm, now, socket, FromRelay::Welcome { member, lends: false, present });
     (swarm, socket)
 }
 

@@ -42,6 +42,8 @@ pub struct Mischief {
     pub counts: [u64; 7],
     /// What becomes of the next pieces, before chance decides.
     ordered: VecDeque<Fault>,
+    /// How often credit was kept back, and how often more was promised than there is.
+    pub credit_counts: [u64; 2],
     /// Pieces that come later: behind so many others.
     held: Vec<(usize, Piece)>,
     recorded: Vec<Vec<u8>>,
@@ -57,7 +59,15 @@ const LATE: usize = 10;
 impl Mischief {
     /// Damages this share of all pieces.
     pub fn new(rate: f64, random: Random) -> Self {
-        Self { random, rate, counts: [0; 7], ordered: VecDeque::new(), held: Vec::new(), recorded: Vec::new() }
+        Self {
+            random,
+            rate,
+            counts: [0; 7],
+            credit_counts: [0; 2],
+            ordered: VecDeque::new(),
+            held: Vec::new(),
+            recorded: Vec::new(),
+        }
     }
 
     /// Damages a piece in this way: the next one, behind those that were ordered before.
@@ -85,6 +95,16 @@ impl Mischief {
     fn next_fault(&mut self) -> Option<Fault> {
         let by_chance = self.random.fraction() < self.rate;
         self.ordered.pop_front().or_else(|| by_chance.then(|| Fault::ALL[self.below(Fault::ALL.len())]))
+    }
+
+    /// How much of what is lent a sender is told of: none, or more than there is, as often as pieces are damaged.
+    pub(crate) fn lend(&mut self, lent: u64) -> u64 {
+        if self.random.fraction() >= self.rate {
+            return lent;
+        }
+        let kind = self.below(2);
+        self.credit_counts[kind] += 1;
+        if kind == 0 { 0 } else { lent + 1_000 + self.below(100_000) as u64 }
     }
 
     fn damage(&mut self, fault: Fault, piece: &Piece) -> Option<Vec<Piece>> {

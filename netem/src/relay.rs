@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use peersockets_core::credit::{self, Loan};
 use peersockets_core::limits;
-use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, Member, ToRelay};
+use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Member, ToRelay};
 use peersockets_core::swarm::{SocketFailure, SocketId};
-use peersockets_core::time::Time;
+use peersockets_core::time::{Duration, Time};
 
 use crate::impostor::Impostor;
 use crate::mischief::Mischief;
@@ -31,6 +32,22 @@ pub struct Relay {
     pub(crate) held: Vec<Delivery>,
     pub(crate) members: BTreeMap<Member, (usize, SocketId)>,
     last_member: Member,
+    /// Whether it lends no credit, as those of the first release.
+    pub is_old: bool,
+    /// What it has to lend for each circuit.
+    pub pool: usize,
+    /// Tells nobody of credit.
+    pub is_stingy: bool,
+    /// Tells of more credit than it lends.
+    pub is_boastful: bool,
+    /// How often a member had too little credit left to send.
+    pub used_up: usize,
+    /// Circuits whose sender took more than its credit.
+    pub overdrawn: usize,
+    /// Whether it ever told of credit that it does not lend.
+    has_lied: bool,
+    /// What each member may send on a circuit: sender, receiver, number.
+    loans: BTreeMap<(Member, Member, Circuit), Loan>,
     /// Changes or swallows what is forwarded.
     pub tamper: Option<fn(&mut Vec<u8>) -> bool>,
     /// Damages what is forwarded, at random.
@@ -38,6 +55,9 @@ pub struct Relay {
     /// What it says on links of its own.
     pub impostor: Impostor,
 }
+
+/// Little, so that devices run out of credit.
+const POOL: usize = 64 * 1024;
 
 impl Relay {
     pub fn named(url: &str) -> Self {
@@ -54,10 +74,23 @@ impl Relay {
             held: Vec::new(),
             members: BTreeMap::new(),
             last_member: 0,
+            is_old: false,
+            pool: POOL,
+            is_stingy: false,
+            is_boastful: false,
+            used_up: 0,
+            overdrawn: 0,
+            has_lied: false,
+            loans: BTreeMap::new(),
             tamper: None,
             mischief: None,
             impostor: Impostor::default(),
         }
+    }
+
+    /// Credit that it has lent beyond what every circuit has.
+    pub fn borrowed(&self) -> usize {
+        self.loans.values().map(Loan::borrowed).sum()
     }
 }
 
@@ -66,6 +99,7 @@ impl World {
     pub fn stop_relay(&mut self, relay: usize) {
         self.relays[relay].is_up = false;
         self.relays[relay].members.clear();
+        self.relays[relay].loans.clear();
         self.close_sockets_of(Server::Relay(relay));
     }
 
@@ -75,6 +109,21 @@ impl World {
             self.close_socket(device, socket);
             self.devices[device].swarm.handle_socket_closed(self.now, socket);
         }
+        self.settle();
+    }
+
+    /// Stops a relay as an operator does: it says when it will be back, and closes its sockets.
+    pub fn drain_relay(&mut self, relay: usize, back_in: Duration) {
+        self.announce_drain(relay, back_in);
+        self.tell_all(relay, &FromRelay::Refused { code: "shutting-down", text: "" });
+        self.relays[relay].is_up = false;
+        self.settle();
+        self.stop_relay(relay);
+    }
+
+    /// Lets a relay say that it is going away.
+    pub fn announce_drain(&mut self, relay: usize, back_in: Duration) {
+        self.tell_all(relay, &FromRelay::GoingAway { back_in });
         self.settle();
     }
 
@@ -124,6 +173,8 @@ impl World {
         let member = members.iter().find(|(_, at)| **at == (device, socket)).map(|(member, _)| *member);
         if let Some(member) = member {
             members.remove(&member);
+            self.relays[relay].loans.retain(|(from, to, _), _| *from != member && *to != member);
+            let members = &self.relays[relay].members;
             let others: Vec<Member> = members.keys().copied().collect();
             if self.relays[relay].is_discreet {
                 return;
@@ -145,7 +196,7 @@ impl World {
                 let member = self.next_member(relay);
                 let present = self.relays[relay].members.keys().copied().collect();
                 self.relays[relay].members.insert(member, (device, socket));
-                self.tell(relay, member, &FromRelay::Welcome { member, present });
+                self.tell(relay, member, &FromRelay::Welcome { member, lends: !self.relays[relay].is_old, present });
                 if self.relays[relay].is_moody {
                     self.tell(relay, member, &FromRelay::Refused { code: "too-fast", text: "not now" });
                 }
@@ -155,6 +206,12 @@ impl World {
                 self.relays[relay].dials += 1;
                 let back = Line { member: sender, ..line };
                 if self.relays[relay].members.contains_key(&line.member) {
+                    let loans = &mut self.relays[relay].loans;
+                    let ends = |from, to| move |other: &(Member, Member, Circuit)| (other.0, other.1) == (from, to);
+                    let (out, home) = (ends(sender, line.member), ends(line.member, sender));
+                    loans.retain(|key, _| !out(key) && !home(key));
+                    loans.insert((sender, line.member, line.circuit), Loan::default());
+                    loans.insert((line.member, sender, line.circuit), Loan::default());
                     self.tell(relay, line.member, &FromRelay::Dialed(back));
                 } else {
                     self.tell(relay, sender, &FromRelay::HungUp(line, HangupReason::Gone));
@@ -165,24 +222,94 @@ impl World {
                 if self.overhear(relay, sender, line, bytes) {
                     return;
                 }
-                let mut bytes = bytes.to_vec();
-                if self.relays[relay].tamper.is_none_or(|tamper| tamper(&mut bytes)) {
-                    let piece = (line.member, Line { member: sender, ..line }, bytes);
-                    let pieces = match &mut self.relays[relay].mischief {
-                        Some(mischief) => mischief.pass(piece),
-                        None => vec![piece],
+                if self.spend(relay, sender, line, bytes.len()) {
+                    self.pass_on(relay, sender, line, bytes);
+                }
+            }
+            (ToRelay::LastWords(line, bytes), Some(sender)) => {
+                assert!(!self.relays[relay].is_old, "an old relay knows no last words");
+                self.pass_on(relay, sender, line, bytes);
+            }
+            (ToRelay::Flow, Some(_)) => assert!(!self.relays[relay].is_old, "an old relay lends no credit"),
+            (ToRelay::Consumed(line, amount), Some(sender)) => {
+                let Relay { loans, pool, mischief, is_stingy, is_boastful, has_lied, .. } = &mut self.relays[relay];
+                if let Some(loan) = loans.get_mut(&(line.member, sender, line.circuit)) {
+                    let free = pool.saturating_sub(loan.borrowed());
+                    let lent = loan.consumed(amount, free) as u64;
+                    let told = match mischief {
+                        _ if *is_stingy => 0,
+                        _ if *is_boastful => lent + 1_000_000,
+                        Some(mischief) => mischief.lend(lent),
+                        None => lent,
                     };
-                    for (to, line, bytes) in pieces {
-                        self.tell(relay, to, &FromRelay::Data(line, &bytes));
+                    *has_lied |= told > lent;
+                    if told > 0 {
+                        self.tell(relay, line.member, &FromRelay::Credit(Line { member: sender, ..line }, told));
                     }
                 }
             }
+            (ToRelay::Return(line, amount), Some(sender)) => {
+                if let Some(loan) = self.relays[relay].loans.get_mut(&(sender, line.member, line.circuit)) {
+                    loan.give_back(amount);
+                }
+            }
             (ToRelay::Hangup(line, reason), Some(sender)) => {
+                self.end_loans(relay, sender, line);
                 self.tell(relay, line.member, &FromRelay::HungUp(Line { member: sender, ..line }, reason));
             }
             (frame, sender) => {
                 panic!("{} from {sender:?} is out of turn", format!("{frame:?}").chars().take(60).collect::<String>())
             }
+        }
+    }
+
+    /// Takes what bytes cost from their sender's credit. Returns whether they may pass.
+    fn spend(&mut self, relay: usize, sender: Member, line: Line, length: usize) -> bool {
+        let Relay { loans, is_old, used_up, overdrawn, has_lied, .. } = &mut self.relays[relay];
+        if *is_old {
+            return true;
+        }
+        let Some(loan) = loans.get_mut(&(sender, line.member, line.circuit)) else {
+            // It crossed a hangup on the way.
+            return false;
+        };
+        let is_paid = loan.spend(credit::cost(length)).is_ok();
+        *used_up += usize::from(is_paid && loan.is_used_up());
+        if !is_paid {
+            assert!(*has_lied, "{sender} sent more than its credit");
+            *overdrawn += 1;
+            self.end_loans(relay, sender, line);
+            let violation = HangupReason::Violation;
+            self.tell(relay, line.member, &FromRelay::HungUp(Line { member: sender, ..line }, violation));
+            self.tell(relay, sender, &FromRelay::HungUp(line, violation));
+        }
+        is_paid
+    }
+
+    fn end_loans(&mut self, relay: usize, sender: Member, line: Line) {
+        let loans = &mut self.relays[relay].loans;
+        loans.remove(&(sender, line.member, line.circuit));
+        loans.remove(&(line.member, sender, line.circuit));
+    }
+
+    fn pass_on(&mut self, relay: usize, sender: Member, line: Line, bytes: &[u8]) {
+        let mut bytes = bytes.to_vec();
+        if self.relays[relay].tamper.is_none_or(|tamper| tamper(&mut bytes)) {
+            let piece = (line.member, Line { member: sender, ..line }, bytes);
+            let pieces = match &mut self.relays[relay].mischief {
+                Some(mischief) => mischief.pass(piece),
+                None => vec![piece],
+            };
+            for (to, line, bytes) in pieces {
+                self.tell(relay, to, &FromRelay::Data(line, &bytes));
+            }
+        }
+    }
+
+    fn tell_all(&mut self, relay: usize, frame: &FromRelay<'_>) {
+        let members: Vec<Member> = self.relays[relay].members.keys().copied().collect();
+        for member in members {
+            self.tell(relay, member, frame);
         }
     }
 

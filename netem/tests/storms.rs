@@ -30,6 +30,9 @@ fn brew(seed: Seed, storm: Storm, steps: usize) -> Room {
     let crowd = if below(8) == 0 { 15 } else { 4 };
     let (devices, relays) = (2 + below(crowd), 1 + below(2));
     let mut room = Room::new(seed, devices, relays);
+    for relay in &mut room.world.relays {
+        relay.is_old = below(4) == 0;
+    }
     room.pass(seconds(3.0));
     let mut back = vec![None; devices];
     for _ in 0..steps {
@@ -117,6 +120,7 @@ fn a_hostile_relay_has_nothing_wrong_given_out() {
     let storm = Storm { cuts: 3, restarts: 2, mischief: 20, forgeries: 10, ..Storm::default() };
     let (mut runs, mut time, mut delivered) = (0, Duration::ZERO, 0);
     let (mut faults, mut resumes, mut links) = ([0; Fault::ALL.len()], 0, 0);
+    let (mut used_up, mut overdrawn) = (0, 0);
     Seed::run(SEEDS, |seed| {
         let mut room = brew(seed, storm, 60);
         runs += 1;
@@ -127,6 +131,8 @@ fn a_hostile_relay_has_nothing_wrong_given_out() {
         for relay in &room.world.relays {
             resumes += relay.impostor.resumes_forged;
             links += relay.impostor.links_replayed;
+            used_up += relay.used_up;
+            overdrawn += relay.overdrawn;
         }
         let before = room.delivered;
         let sent: usize = (0..100).map(|number| room.send(number % 2, number, number)).sum();
@@ -137,9 +143,11 @@ fn a_hostile_relay_has_nothing_wrong_given_out() {
     let faults: Vec<_> = Fault::ALL.into_iter().zip(faults).collect();
     println!("{:.1} hours of virtual time in {runs} runs: {faults:?},", time.as_secs_f64() / 3_600.0);
     println!("{resumes} resumes forged, {links} links replayed, {delivered} messages delivered meanwhile");
+    println!("out of credit {used_up} times, forged credit used {overdrawn} times");
     // Of few runs a sum means nothing.
     if runs >= 100 {
         assert!(faults.iter().all(|(_, count)| *count > 0) && resumes > 0 && links > 0);
+        assert!(used_up > 0 && overdrawn > 0);
         assert!(delivered >= 1_000 && time >= seconds(1_800.0));
     }
 }

@@ -1,7 +1,7 @@
 //! One client's WebSocket, from its first frame to its last.
 //!
-//! Reading and writing go on independently of each other: a client that isn't read, because someone else's queue is full,
-//! still gets what is in its own. That is why two members that send to each other at full speed can't lock each other up.
+//! Reading and writing go on independently of each other: a client that isn't read, because it knows no credit and someone else's
+//! queue is full, still gets what is in its own. That is why two members that send to each other at full speed can't lock each other up.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
@@ -84,7 +84,7 @@ impl<R: Rooms> Connection<R> {
     pub async fn serve(self, pass: Pass) {
         let Self { relay, address, socket, traffic } = self;
         debug!(%address, "a client connected");
-        let mailbox = Arc::new(Mailbox::new(relay.limits.queue));
+        let mailbox = Arc::new(Mailbox::new(relay.limits.queue, relay.limits.queue_reserve()));
         let (mut sink, mut stream) = socket.split();
         let mut seat = None;
         let mut reader = Reader { relay: &relay, stream: &mut stream, traffic: &traffic, pass };
@@ -92,7 +92,7 @@ impl<R: Rooms> Connection<R> {
             Err(end) = reader.run(&mut seat, address, mailbox.clone()) => end,
             Err(end) = write(&mut sink, &mailbox, &relay.limits) => end,
             () = traffic.write_stall(relay.limits.write_timeout) => slow_reader(&relay.limits).into(),
-            () = relay.shutdown.cancelled() => Refusal::ShuttingDown.into(),
+            () = relay.draining.cancelled() => Refusal::ShuttingDown.into(),
         };
         if let Some(seat) = seat {
             relay.rooms.leave(seat).await;
@@ -167,6 +167,10 @@ impl<R: Rooms> Reader<'_, R> {
         let rooms = &self.relay.rooms;
         match ToRelay::decode(&frame).map_err(Refusal::from)? {
             ToRelay::Data(line, bytes) => rooms.data(seat, line, bytes).await,
+            ToRelay::Consumed(line, amount) => rooms.consumed(seat, line, amount).await,
+            ToRelay::Return(line, amount) => rooms.take_back(seat, line, amount).await,
+            ToRelay::LastWords(line, bytes) => rooms.last_words(seat, line, bytes).await,
+            ToRelay::Flow => rooms.keep_to_credit(seat).await?,
             ToRelay::Dial(line) => rooms.dial(seat, line).await?,
             ToRelay::Hangup(line, reason) => rooms.hangup(seat, line, reason).await,
             ToRelay::Join { .. } => return Err(Refusal::OutOfTurn("it joined twice").into()),
@@ -276,13 +280,24 @@ async fn finish<R: Rooms>(relay: &Relay<R>, mut socket: Socket, unsent: Frames, 
         }
         End::Refused(refusal) => {
             relay.metrics.refused(&refusal);
-            let _ = Box::pin(timeout(FAREWELL_TIME, say_farewell(socket, unsent, refusal))).await;
+            let back_in = (refusal == Refusal::ShuttingDown).then_some(relay.limits.back_in);
+            let _ = Box::pin(timeout(FAREWELL_TIME, say_farewell(socket, back_in, unsent, refusal))).await;
         }
     }
 }
 
-/// Sends what is left, REFUSED and Close, then reads on until the client closes: closing first could destroy both on their way.
-async fn say_farewell(mut socket: Socket, unsent: Frames, refusal: Refusal) -> Result<(), WsError> {
+/// Sends GOING AWAY if the relay will be back, what is left, REFUSED and Close, then reads on until the client closes: closing first could destroy both on their way.
+async fn say_farewell(
+    mut socket: Socket,
+    back_in: Option<Duration>,
+    unsent: Frames,
+    refusal: Refusal,
+) -> Result<(), WsError> {
+    if let Some(back_in) = back_in {
+        let mut frame = Vec::new();
+        FromRelay::GoingAway { back_in }.encode(&mut frame);
+        socket.feed(Message::Binary(frame.into())).await?;
+    }
     for frame in unsent {
         socket.feed(Message::Binary(frame)).await?;
     }

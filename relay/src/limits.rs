@@ -115,17 +115,30 @@ pub struct Limits {
     #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40), requires = "total_rate")]
     pub total_burst: Option<usize>,
 
-    /// Bytes that wait for one client. While they do, whoever sends it more is not read: nothing is lost.
+    /// Bytes that wait for one client. They are lent as credit to whoever sends to it, a circuit at most half of what is free: who has
+    /// used its own up waits for no one else, and nothing is lost. Clients of version 0.1 know no credit: they are not read meanwhile.
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024, value_parser = count(4_096, 1 << 30))]
     pub queue: usize,
 
-    /// Time that the queue of a client may stay full. Then a circuit on which more is sent to it is hung up with reason
-    /// `busy`, so that whoever sends can go on with its other circuits.
+    /// Time that the queue of a client may stay full. Then a circuit on which a client that knows no credit sends more to it is hung
+    /// up with reason `busy`, so that whoever sends can go on with its other circuits.
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub queue_timeout: Duration,
+
+    /// Time after which clients are told to come back when the relay is stopped, 25 at most: what a restart takes. Their peers wait for
+    /// them that long and 5 s more.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = back_in)]
+    pub back_in: Duration,
 }
 
 impl Limits {
+    /// Bytes that may wait for one client beyond `--queue`: what each member of its room may send without borrowing, and small frames. So
+    /// the queue of a client never holds more than `--queue` + `--room-members` × 4 KiB + [`CONTROL_RESERVE`], and one message of a
+    /// client that keeps to no credit.
+    pub fn queue_reserve(&self) -> usize {
+        self.room_members.saturating_mul(limits::CREDIT_BASE).saturating_add(CONTROL_RESERVE)
+    }
+
     /// TCP connections open at once, whatever they are used for.
     pub fn tcp_connections(&self) -> usize {
         self.connections.saturating_add(HTTP_CONNECTIONS + NEWCOMERS)
@@ -139,6 +152,14 @@ impl Limits {
 
 fn count(least: usize, most: usize) -> impl TypedValueParser<Value = usize> {
     RangedU64ValueParser::<u64>::new().range(least as u64..=most as u64).map(|number| number as usize)
+}
+
+fn back_in(text: &str) -> Result<Duration, String> {
+    let most = limits::BACK_IN.as_secs();
+    match seconds(text) {
+        Ok(time) if time <= limits::BACK_IN => Ok(time),
+        _ => Err(format!("expected a number of seconds from 0.001 to {most}")),
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

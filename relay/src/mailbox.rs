@@ -1,14 +1,13 @@
-//! The bounded queue of frames that wait for one client.
+//! The bounded queue of frames that wait for one client, and the credit that is lent from it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use peersockets_core::credit::{Loan, Overdrawn};
 use peersockets_core::rendezvous::FromRelay;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
-
-use crate::limits::CONTROL_RESERVE;
 
 /// Bytes before each frame in the queue: its length.
 const PREFIX: usize = 4;
@@ -17,11 +16,13 @@ const LARGEST_HINT: usize = 64 * 1024;
 
 /// The queue of one client. Rooms put frames in, the client's connection takes them out and writes them.
 ///
-/// It holds at most `capacity` bytes, one frame and [`CONTROL_RESERVE`]. Bytes count until they are written to the
-/// socket. Frames are copied into one buffer: a queue of small frames costs no more than one of large frames.
+/// It is also the pool that credit is lent from: what waits and what is lent comes to `capacity` bytes. Beyond them it takes one frame of
+/// a client that keeps to no credit, the base of each circuit, and small frames, all together `reserve` bytes. Bytes count until they
+/// are written to the socket. Frames are copied into one buffer: a queue of small frames costs no more than one of large frames.
 #[derive(Debug)]
 pub struct Mailbox {
     capacity: usize,
+    reserve: usize,
     state: Mutex<State>,
     /// The connection has something to take.
     filled: Notify,
@@ -37,7 +38,9 @@ struct State {
     pending: usize,
     /// Length of the last batch, so that the next one needs one allocation.
     hint: usize,
-    /// When `pending` reached the capacity, if it has not fallen below it since.
+    /// Credit that was lent and is not used, without the base of each circuit.
+    lent: usize,
+    /// When `pending` and `lent` reached the capacity, if they have not fallen below it since.
     full_since: Option<Instant>,
     someone_waits: bool,
     overflowed: bool,
@@ -65,9 +68,9 @@ pub struct Stuck;
 pub struct Overflow;
 
 impl Mailbox {
-    /// An empty mailbox that holds `capacity` bytes.
-    pub fn new(capacity: usize) -> Self {
-        Self { capacity, state: Mutex::default(), filled: Notify::new(), drained: Notify::new() }
+    /// An empty mailbox that holds `capacity` bytes, and `reserve` more of what can't wait.
+    pub fn new(capacity: usize, reserve: usize) -> Self {
+        Self { capacity, reserve, state: Mutex::default(), filled: Notify::new(), drained: Notify::new() }
     }
 
     /// Puts a frame in, if there is room. A frame may go beyond the capacity, so that large ones don't starve.
@@ -75,12 +78,48 @@ impl Mailbox {
         let mut state = self.state();
         if state.closed {
             Posted::Closed
-        } else if state.pending >= self.capacity {
+        } else if state.is_full(self.capacity) {
             Posted::Full
         } else {
             state.append(frame, self.capacity);
             Posted::Queued
         }
+    }
+
+    /// Puts a frame in that `spend` pays for, which is told what is free. There is always room for it, unless the client reports as
+    /// consumed what it has not read: then it is closed as a slow reader.
+    pub fn post_paid(
+        &self,
+        frame: &FromRelay<'_>,
+        loan: &mut Loan,
+        spend: impl FnOnce(&mut Loan, usize) -> Result<(), Overdrawn>,
+    ) -> Result<Posted, Overdrawn> {
+        let mut state = self.state();
+        let free = state.free(self.capacity);
+        state.change(loan, self.capacity, |loan| spend(loan, free))?;
+        if state.closed || state.overflowed {
+            return Ok(Posted::Closed);
+        }
+        if state.pending >= self.capacity.saturating_add(self.reserve) {
+            state.overflowed = true;
+        } else {
+            state.append(frame, self.capacity);
+        }
+        Ok(Posted::Queued)
+    }
+
+    /// The client has consumed so much: returns what is lent for it.
+    pub fn lend(&self, loan: &mut Loan, consumed: u64) -> usize {
+        let mut state = self.state();
+        let free = state.free(self.capacity);
+        state.change(loan, self.capacity, |loan| loan.consumed(consumed, free))
+    }
+
+    /// Credit is given back, by a sender or with its circuit.
+    pub fn take_back(&self, loan: &mut Loan, amount: u64) {
+        let mut state = self.state();
+        state.change(loan, self.capacity, |loan| loan.give_back(amount));
+        self.wake_senders(state);
     }
 
     /// Puts a small frame in that can't wait. When the reserve is used up too, the client is closed as a slow reader.
@@ -89,7 +128,7 @@ impl Mailbox {
         if state.closed || state.overflowed {
             return;
         }
-        if state.pending >= self.capacity.saturating_add(CONTROL_RESERVE) {
+        if state.pending >= self.capacity.saturating_add(self.reserve) {
             state.overflowed = true;
         } else {
             state.append(frame, self.capacity);
@@ -146,18 +185,12 @@ impl Mailbox {
         }
     }
 
-    /// Bytes of [`Frames`] are on their way and no longer count. Wakes senders once half the capacity is free.
+    /// Bytes of [`Frames`] are on their way and no longer count. Wakes senders once half of what is not lent is free.
     pub fn written(&self, bytes: usize) {
         let mut state = self.state();
         state.pending = state.pending.saturating_sub(bytes);
-        if state.pending < self.capacity {
-            state.full_since = None;
-        }
-        if state.someone_waits && state.pending <= self.capacity / 2 {
-            state.someone_waits = false;
-            drop(state);
-            self.drained.notify_waiters();
-        }
+        state.look(self.capacity);
+        self.wake_senders(state);
     }
 
     /// Nothing is queued any more, nobody waits any more. Returns the frames that are left, unless some before them were
@@ -173,6 +206,19 @@ impl Mailbox {
     /// Bytes that wait for the client.
     pub fn pending(&self) -> usize {
         self.state().pending
+    }
+
+    /// Credit that was lent from the pool and is not used.
+    pub fn lent(&self) -> usize {
+        self.state().lent
+    }
+
+    fn wake_senders(&self, mut state: MutexGuard<'_, State>) {
+        if state.someone_waits && state.pending <= self.capacity.saturating_sub(state.lent) / 2 {
+            state.someone_waits = false;
+            drop(state);
+            self.drained.notify_waiters();
+        }
     }
 
     /// The state. No code panics while it holds the lock, and a poisoned one would be as good as any.
@@ -192,8 +238,32 @@ impl State {
         let length = self.queue.len() - start - PREFIX;
         self.queue[start..start + PREFIX].copy_from_slice(&(length as u32).to_le_bytes());
         self.pending += PREFIX + length;
-        if self.pending >= capacity && self.full_since.is_none() {
-            self.full_since = Some(Instant::now());
+        self.look(capacity);
+    }
+
+    /// Changes a loan, and with it what is lent.
+    fn change<T>(&mut self, loan: &mut Loan, capacity: usize, change: impl FnOnce(&mut Loan) -> T) -> T {
+        let before = loan.borrowed();
+        let result = change(loan);
+        self.lent = (self.lent + loan.borrowed()).saturating_sub(before);
+        self.look(capacity);
+        result
+    }
+
+    fn free(&self, capacity: usize) -> usize {
+        capacity.saturating_sub(self.pending + self.lent)
+    }
+
+    fn is_full(&self, capacity: usize) -> bool {
+        self.free(capacity) == 0
+    }
+
+    /// Takes down since when it is full.
+    fn look(&mut self, capacity: usize) {
+        match self.is_full(capacity) {
+            true if self.full_since.is_none() => self.full_since = Some(Instant::now()),
+            true => {}
+            false => self.full_since = None,
         }
     }
 }
@@ -228,6 +298,7 @@ mod tests {
     use super::*;
 
     const LINE: Line = Line { member: 1, circuit: 1 };
+    const RESERVE: usize = 1_000;
     const LONG: Duration = Duration::from_secs(3_600);
 
     fn decoded(frames: Frames) -> Vec<Vec<u8>> {
@@ -236,7 +307,7 @@ mod tests {
 
     #[tokio::test]
     async fn frames_come_out_whole_and_in_order() {
-        let mailbox = Mailbox::new(4_096);
+        let mailbox = Mailbox::new(4_096, RESERVE);
         mailbox.post_now(&FromRelay::Left(7));
         assert_eq!(mailbox.post(&FromRelay::Data(LINE, b"abc")), Posted::Queued);
         let frames = mailbox.take().await.expect("frames");
@@ -245,7 +316,7 @@ mod tests {
 
     #[tokio::test]
     async fn taken_bytes_count_until_they_are_written() {
-        let mailbox = Mailbox::new(100);
+        let mailbox = Mailbox::new(100, RESERVE);
         while mailbox.post(&FromRelay::Data(LINE, &[0; 10])) == Posted::Queued {}
         let mut frames = mailbox.take().await.expect("frames");
         assert_eq!(mailbox.post(&FromRelay::Data(LINE, b"x")), Posted::Full);
@@ -258,7 +329,7 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_senders_go_on_when_half_is_written_or_the_client_is_gone() {
-        let mailbox = Mailbox::new(100);
+        let mailbox = Mailbox::new(100, RESERVE);
         while mailbox.post(&FromRelay::Data(LINE, &[0; 10])) == Posted::Queued {}
         let mut waiting = std::pin::pin!(mailbox.room(LONG));
         assert!(waiting.as_mut().now_or_never().is_none());
@@ -278,7 +349,7 @@ mod tests {
     #[tokio::test]
     async fn nobody_waits_for_a_queue_that_stays_full() {
         const SHORT: Duration = Duration::from_millis(5);
-        let mailbox = Mailbox::new(100);
+        let mailbox = Mailbox::new(100, RESERVE);
         while mailbox.post(&FromRelay::Data(LINE, &[0; 10])) == Posted::Queued {}
         assert_eq!(mailbox.room(SHORT).await, Err(Stuck));
         assert_eq!(mailbox.room(SHORT).now_or_never(), Some(Err(Stuck)), "the next sender waits for the rest only");
@@ -288,7 +359,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_left_at_the_end_can_still_be_written() {
-        let mailbox = Mailbox::new(100);
+        let mailbox = Mailbox::new(100, RESERVE);
         mailbox.post_now(&FromRelay::Left(1));
         mailbox.take().await.expect("frames").for_each(|frame| mailbox.written(Frames::cost(&frame)));
         mailbox.post_now(&FromRelay::Left(2));
@@ -297,9 +368,50 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_lent_counts_as_what_waits_until_it_is_used_or_given_back() {
+        const POOL: usize = 100_000;
+        let mailbox = Mailbox::new(POOL, RESERVE);
+        let mut loan = Loan::default();
+        let spend = |loan: &mut Loan, cost| mailbox.post_paid(&FromRelay::Left(1), loan, |loan, _| loan.spend(cost));
+        assert_eq!(spend(&mut loan, 4_096), Ok(Posted::Queued));
+        assert_eq!(mailbox.lend(&mut loan, 4_096), 8_192);
+        assert_eq!(mailbox.lent(), 8_192 - 4_096);
+        assert_eq!(spend(&mut loan, 8_193), Err(Overdrawn));
+        assert_eq!(spend(&mut loan, 2_000), Ok(Posted::Queued));
+        assert_eq!(mailbox.lent(), 2_096);
+        mailbox.take_back(&mut loan, u64::MAX);
+        assert_eq!(mailbox.lent(), 0);
+
+        // One that keeps to no credit finds what is not lent.
+        (0..20).for_each(|_| {
+            let _ = spend(&mut loan, 4_096);
+            mailbox.lend(&mut loan, 4_096);
+        });
+        let lent = mailbox.lent();
+        assert!((POOL / 4..=POOL / 2).contains(&lent), "{lent}");
+        while mailbox.post(&FromRelay::Data(LINE, &[0; 1_000])) == Posted::Queued {}
+        assert!(mailbox.pending() + lent < POOL + 1_100 && mailbox.is_full());
+        mailbox.take_back(&mut loan, u64::MAX);
+        assert!(!mailbox.is_full());
+    }
+
+    #[tokio::test]
+    async fn whoever_reports_what_it_has_not_read_is_a_slow_reader() {
+        let mailbox = Mailbox::new(10_000, RESERVE);
+        let mut loan = Loan::default();
+        for _ in 0..100 {
+            let frame = FromRelay::Data(LINE, &[0; 1_000]);
+            let _ = mailbox.post_paid(&frame, &mut loan, |loan, _| loan.spend(1_032));
+            mailbox.lend(&mut loan, 1_032);
+        }
+        assert!(mailbox.pending() < 10_000 + RESERVE + 1_100);
+        assert_eq!(mailbox.take().await.err(), Some(Overflow));
+    }
+
+    #[tokio::test]
     async fn small_frames_overflow_only_beyond_their_reserve() {
-        let mailbox = Mailbox::new(100);
-        let frames = (100 + CONTROL_RESERVE).div_ceil(PREFIX + 2);
+        let mailbox = Mailbox::new(100, RESERVE);
+        let frames = (100 + RESERVE).div_ceil(PREFIX + 2);
         (0..frames).for_each(|_| mailbox.post_now(&FromRelay::Left(1)));
         let full = mailbox.pending();
         assert!(mailbox.take().await.is_ok());

@@ -42,6 +42,10 @@ pub struct Metrics {
     pub waits_for_total_rate: Counter,
     /// Connections whose TLS handshake failed or took too long.
     pub tls_failures: Counter,
+    /// Times that a circuit's credit was used up: its sender is told to slow down by getting no more.
+    pub credit_used_up: Counter,
+    /// Circuits hung up because more was sent on them than their credit.
+    pub credit_violations: Counter,
     refusals: Family<RefusalLabels, Counter>,
     connections: Gauge,
     http_connections: Gauge,
@@ -49,6 +53,7 @@ pub struct Metrics {
     members: Gauge,
     circuits: Gauge,
     queued: Gauge,
+    lent: Gauge,
     fullest_queue: Gauge<f64, AtomicU64>,
 }
 
@@ -72,6 +77,8 @@ impl Default for Metrics {
             waits_for_room_rate: Counter::default(),
             waits_for_total_rate: Counter::default(),
             tls_failures: Counter::default(),
+            credit_used_up: Counter::default(),
+            credit_violations: Counter::default(),
             refusals: Family::default(),
             connections: Gauge::default(),
             http_connections: Gauge::default(),
@@ -79,6 +86,7 @@ impl Default for Metrics {
             members: Gauge::default(),
             circuits: Gauge::default(),
             queued: Gauge::default(),
+            lent: Gauge::default(),
             fullest_queue: Gauge::default(),
         };
         metrics.register();
@@ -104,6 +112,7 @@ impl Metrics {
         self.members.set(census.members as i64);
         self.circuits.set(census.circuits as i64);
         self.queued.set(census.queued as i64);
+        self.lent.set(census.lent as i64);
         self.fullest_queue.set(census.fullest_queue as f64 / queue_capacity as f64);
         let mut text = String::new();
         // Writing to a String does not fail.
@@ -138,6 +147,22 @@ impl Metrics {
         );
         registry.register("refusals", "Sockets closed by the relay, by code", self.refusals.clone());
         registry.register_with_unit("queued", "Bytes that wait for clients", Unit::Bytes, self.queued.clone());
+        registry.register_with_unit(
+            "credit_lent",
+            "Credit that was lent to senders and is not used, beyond what every circuit has",
+            Unit::Bytes,
+            self.lent.clone(),
+        );
+        registry.register(
+            "credit_used_up",
+            "Times that a circuit's credit was used up: its sender is told to slow down by getting no more",
+            self.credit_used_up.clone(),
+        );
+        registry.register(
+            "credit_violations",
+            "Circuits hung up because more was sent on them than their credit",
+            self.credit_violations.clone(),
+        );
         registry.register(
             "fullest_queue_ratio",
             "Bytes that wait for the slowest client, as a part of its queue",

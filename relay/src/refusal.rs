@@ -82,6 +82,7 @@ impl Refusal {
     pub fn close_code(&self) -> CloseCode {
         match self {
             Self::TooLong => CloseCode::Size,
+            Self::ShuttingDown => CloseCode::Restart,
             _ => CloseCode::Policy,
         }
     }

@@ -34,6 +34,8 @@ pub struct Relay<R: Rooms> {
     pub budgets: Budgets,
     /// The counters.
     pub metrics: Arc<Metrics>,
+    /// Cancelled when the relay is stopped: WebSockets say farewell, and no more are taken in.
+    pub draining: CancellationToken,
     /// Cancelled when the relay ends.
     pub shutdown: CancellationToken,
     /// The WebSockets, which say farewell when the relay ends.
@@ -58,6 +60,7 @@ impl<R: Rooms> Relay<R> {
             trusted_proxies,
             rooms,
             metrics,
+            draining: CancellationToken::new(),
             shutdown: CancellationToken::new(),
             sockets: TaskTracker::new(),
             forwards_untrusted: Once::new(),
@@ -75,5 +78,12 @@ impl<R: Rooms> Relay<R> {
                  as one. This is said once; untrusted_forwards of /metrics counts them"
             );
         });
+    }
+
+    /// Sends every client away until the relay is back.
+    pub fn drain(&self) {
+        self.rooms.close();
+        self.draining.cancel();
+        self.sockets.close();
     }
 }

@@ -17,7 +17,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::metrics;
 use crate::relay::Relay;
 use crate::rooms::Rooms;
-use crate::upgrade::upgrade;
+use crate::upgrade::{Away, upgrade};
 
 /// All routes. What is in no directory, or in none that was given, is answered with 404 and what to do.
 pub fn routes<R: Rooms>(relay: Arc<Relay<R>>, www: Option<PathBuf>, pkg: Option<PathBuf>) -> Router {
@@ -36,12 +36,17 @@ pub fn routes<R: Rooms>(relay: Arc<Relay<R>>, www: Option<PathBuf>, pkg: Option<
     files = files.layer(from_fn(refuse_hidden));
     // A new build is seen at the next reload; files that did not change are answered by 304.
     files = files.layer(set(header::CACHE_CONTROL, "no-cache")).layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-    Router::new().route("/relay", any(upgrade::<R>)).route("/health", get(health::<R>)).with_state(relay).merge(files)
+    let relay_routes = Router::new()
+        .route("/relay", any(upgrade::<R>))
+        .route("/health", get(health::<R>))
+        .route("/ready", get(ready::<R>));
+    relay_routes.with_state(relay).merge(files)
 }
 
 /// What is for the operator alone.
 pub fn admin_routes<R: Rooms>(relay: Arc<Relay<R>>) -> Router {
     Router::new()
+        .route("/ready", get(ready::<R>))
         .route("/metrics", get(metrics::<R>))
         .route("/health", get(health::<R>))
         .fallback(async || NO_ADMIN_PAGE)
@@ -60,6 +65,15 @@ async fn health<R: Rooms>(State(relay): State<Arc<Relay<R>>>) -> impl IntoRespon
     let json =
         format!(r#"{{"status":"ok","protocol":"{SUBPROTOCOL}","version":"{version}","connections":{connections}}}"#);
     ([ANYONE, (header::CACHE_CONTROL, "no-store"), (header::CONTENT_TYPE, "application/json")], json)
+}
+
+/// Whether new clients are taken in: not while the relay is being stopped.
+async fn ready<R: Rooms>(State(relay): State<Arc<Relay<R>>>) -> Response {
+    let no_store = [(header::CACHE_CONTROL, "no-store")];
+    if relay.draining.is_cancelled() {
+        return (no_store, Away(relay.limits.back_in)).into_response();
+    }
+    (no_store, "ready\n").into_response()
 }
 
 async fn metrics<R: Rooms>(State(relay): State<Arc<Relay<R>>>) -> impl IntoResponse {
@@ -101,4 +115,52 @@ async fn refuse_hidden(request: Request, next: Next) -> Response {
 fn is_hidden(path: &str) -> bool {
     let path = path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/");
     path.split(['/', '\\']).any(|component| component.starts_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::{HeaderMap, request};
+    use clap::Parser;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::access::Access;
+    use crate::metrics::Metrics;
+    use crate::options::Options;
+    use crate::rooms::LocalRooms;
+
+    async fn answer(relay: &Arc<Relay<LocalRooms>>, path: &str) -> (StatusCode, HeaderMap) {
+        let mut request = request::Builder::new().uri(path);
+        for (name, value) in [
+            ("connection", "upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA=="),
+            ("sec-websocket-protocol", SUBPROTOCOL),
+        ] {
+            request = request.header(name, value);
+        }
+        let request = request.body(Body::empty()).expect("a request");
+        let response = routes(relay.clone(), None, None).oneshot(request).await.expect("an answer");
+        (response.status(), response.headers().clone())
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_is_being_stopped_is_not_ready_and_takes_no_more_clients() {
+        let Options { limits, access, .. } = Options::parse_from(["relay", "--back-in=2.5"]);
+        let access = Access::new(&access).expect("nothing is asked of anybody");
+        let metrics = Arc::new(Metrics::default());
+        let rooms = LocalRooms::new(limits.clone(), metrics.clone());
+        let relay = Relay::new(limits, access, Vec::new(), rooms, metrics);
+        assert_eq!(answer(&relay, "/ready").await.0, StatusCode::OK);
+
+        relay.drain();
+        for path in ["/ready", "/relay"] {
+            let (status, headers) = answer(&relay, path).await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+            assert_eq!(headers[header::RETRY_AFTER], "3", "{path}");
+        }
+        assert_eq!(answer(&relay, "/health").await.0, StatusCode::OK);
+    }
 }

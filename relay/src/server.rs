@@ -142,18 +142,20 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Serves until `shutdown`, then closes every socket with `shutting-down`.
+    /// Serves until `shutdown`, then sends every client away; meanwhile it still answers HTTP.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         tokio::select! {
             () = self.accept() => {}
             () = self.serve_operator() => {}
             () = shutdown => {}
         }
-        let Self { listener, relay, .. } = self;
-        drop(listener);
-        relay.shutdown.cancel();
-        relay.sockets.close();
-        let _ = timeout(SHUTDOWN_TIME, relay.sockets.wait()).await;
+        self.relay.drain();
+        tokio::select! {
+            () = self.accept() => {}
+            () = self.serve_operator() => {}
+            _ = timeout(SHUTDOWN_TIME, self.relay.sockets.wait()) => {}
+        }
+        self.relay.shutdown.cancel();
     }
 
     async fn accept(&self) {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -38,6 +39,9 @@ pub async fn upgrade<R: Rooms>(State(relay): State<Arc<Relay<R>>>, mut request: 
         Ok(accept) => accept,
         Err(error) => return (about_relay(), error).into_response(),
     };
+    if relay.draining.is_cancelled() {
+        return (about_relay(), Away(relay.limits.back_in)).into_response();
+    }
     let pass = relay.access.admit(request.uri(), request.headers());
     let extensions = request.extensions_mut();
     let (Some(upgrade), Some(peer)) = (extensions.remove::<OnUpgrade>(), extensions.remove::<Peer>()) else {
@@ -128,6 +132,18 @@ pub fn about_relay() -> [(HeaderName, HeaderValue); 3] {
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
         (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-peersockets-relay")),
     ]
+}
+
+/// The relay is being stopped, and is back after this time.
+pub struct Away(pub Duration);
+
+impl IntoResponse for Away {
+    fn into_response(self) -> Response {
+        let seconds = self.0.as_secs_f64().ceil();
+        let headers = [(header::RETRY_AFTER, seconds.to_string()), (header::CONNECTION, "close".to_owned())];
+        let text = format!("This relay is shutting down. Try again in {seconds} s.\n");
+        (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response()
+    }
 }
 
 impl IntoResponse for UpgradeError {

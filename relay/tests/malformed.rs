@@ -42,7 +42,7 @@ struct Case {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn malformed_frames_close_only_their_own_socket() {
-    let mut relay = Relay::start(&MANY_SOCKETS);
+    let mut relay = Relay::start(&[&MANY_SOCKETS[..], &["--dead-after=600"]].concat());
     let witness = Witness::start(&relay).await;
     let (mut caller, mut called) = Client::pair(&relay, [3; 32]).await;
     let mut refused = 0;

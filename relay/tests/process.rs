@@ -4,6 +4,7 @@ mod common;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use common::{Client, Event, ROOM, Relay, command, line};
 use peersockets_core::limits::CIRCUIT_CHUNK;
@@ -49,6 +50,7 @@ fn bad_options_are_named_and_end_the_program_with_2() {
         (&["--dead-after=inf"], "a number of seconds"),
         (&["--client-rate=18446744073709551616"], "--client-rate <BYTES>"),
         (&["--trusted-proxy=nearby"], "--trusted-proxy <CIDR>"),
+        (&["--back-in=26"], "a number of seconds from 0.001 to 25"),
         (&["--log=loud"], "--log <LEVEL>"),
         (&["--unheard-of"], "--unheard-of"),
     ] {
@@ -170,6 +172,7 @@ fn every_limit_is_an_option_with_help_and_default() {
         ("--total-burst <BYTES>", "four times the rate"),
         ("--queue <BYTES>", "1048576"),
         ("--queue-timeout <SECONDS>", "2"),
+        ("--back-in <SECONDS>", "5"),
     ] {
         let (_, about) = help.split_once(option).unwrap_or_else(|| panic!("{option} in {help}"));
         let about = about.split("--").next().expect("its help");
@@ -179,22 +182,17 @@ fn every_limit_is_an_option_with_help_and_default() {
 }
 
 #[tokio::test]
-async fn a_signal_ends_every_socket_with_shutting_down() {
-    for signal in ["TERM", "INT"] {
-        let mut relay = Relay::start(&[]);
+async fn a_signal_sends_every_client_away_and_says_when_the_relay_is_back() {
+    for (signal, options, back_in) in [("TERM", &["--back-in=15"][..], 15), ("INT", &[], 5)] {
+        let mut relay = Relay::start(options);
         let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
         let mut not_joined = Client::connect(&relay).await;
 
         relay.signal(signal);
         for client in [&mut caller, &mut called, &mut not_joined] {
-            loop {
-                match client.event().await {
-                    Event::Left(_) => {}
-                    Event::Refused(code, _) => break assert_eq!(code, "shutting-down"),
-                    other => panic!("{other:?}"),
-                }
-            }
-            assert_eq!(client.event().await, Event::Closed(Some(1008)));
+            // Nobody is told that another left, who comes back with the relay.
+            assert_eq!(client.event().await, Event::GoingAway(Duration::from_secs(back_in)));
+            client.expect_refusal("shutting-down", 1012).await;
         }
         assert_eq!(relay.exit_status().await.code(), Some(0), "{signal}");
     }

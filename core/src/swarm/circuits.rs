@@ -37,6 +37,19 @@ impl Swarm {
         }
     }
 
+    /// Gives credit back that idle circuits do not need.
+    pub(super) fn return_credit(&mut self, now: Time) {
+        for index in 0..self.relays.len() {
+            for (line, link) in self.relays[index].idle_flows(now) {
+                let is_idle = self.links.get(&link).is_none_or(|attached| !attached.link.has_output());
+                let unused = self.relays[index].flow(line).and_then(|flow| flow.give_back(now, is_idle));
+                if let (Some(unused), Some(socket)) = (unused, self.relays[index].endpoint.joined_socket()) {
+                    self.write(socket, &ToRelay::Return(line, unused));
+                }
+            }
+        }
+    }
+
     pub(super) fn write(&mut self, socket: SocketId, frame: &ToRelay<'_>) {
         let mut message = Vec::new();
         frame.encode(&mut message);
@@ -50,9 +63,14 @@ impl Swarm {
             self.update_state();
         }
         match frame {
-            FromRelay::Welcome { member, present } if matches!(phase, Phase::Joining(..)) => {
+            FromRelay::Welcome { member, lends, present } if matches!(phase, Phase::Joining(..)) => {
                 self.relays[index].endpoint.join(socket, now);
                 self.relays[index].own = member;
+                self.relays[index].lends = lends;
+                self.relays[index].end_restart();
+                if lends {
+                    self.write(socket, &ToRelay::Flow);
+                }
                 self.update_state();
                 for other in present.into_iter().filter(|other| *other < member) {
                     self.dial(now, index, other);
@@ -60,12 +78,26 @@ impl Swarm {
             }
             FromRelay::Refused { code, text } => {
                 let text = refusal(&self.relays[index].endpoint.url, code, text);
-                self.fail(now, Place::Relay(index), Some((Code::of_refusal(code), text)));
+                let code = Code::of_refusal(code);
+                let is_known = code == Code::ShuttingDown && self.relays[index].restart(now).is_some();
+                self.fail(now, Place::Relay(index), (!is_known).then_some((code, text)));
+            }
+            FromRelay::GoingAway { back_in } => {
+                self.relays[index].expect_restart(now, back_in, &mut self.random);
             }
             FromRelay::Dialed(line) if is_joined => self.answer(now, index, socket, line),
             FromRelay::Data(line, bytes) if is_joined => {
                 if let Some(link) = self.relays[index].link(line) {
                     self.handle_link_bytes(now, link, bytes);
+                    self.report_consumed(index, socket, line, bytes.len());
+                }
+            }
+            FromRelay::Credit(line, amount) if is_joined => {
+                if let Some(flow) = self.relays[index].flow(line) {
+                    flow.lend(now, amount);
+                }
+                if let Some(link) = self.relays[index].link(line) {
+                    self.queue_link(link);
                 }
             }
             FromRelay::HungUp(line, reason) if is_joined => {
@@ -77,10 +109,20 @@ impl Swarm {
                 if let Some(link) = self.relays[index].leave(member) {
                     // That it is gone is the relay's word. The next dial shows whether it is.
                     let has_session = self.links.get(&link).is_some_and(|attached| attached.link.standings().is_some());
-                    self.remove_link(now, link, Loss::Closed, has_session);
+                    // Where the relay is going, the member may go only because the relay does.
+                    let loss =
+                        self.relays[index].restart(now).map_or(Loss::Closed, |restart| Loss::Away(restart.until));
+                    self.remove_link(now, link, loss, has_session);
                 }
             }
             _ => self.drop_stranger(now, Place::Relay(index), "sent a frame out of turn"),
+        }
+    }
+
+    /// Tells a relay what was read of a circuit, unless that ended it.
+    fn report_consumed(&mut self, relay: usize, socket: SocketId, line: Line, bytes: usize) {
+        if let Some(amount) = self.relays[relay].flow(line).and_then(|flow| flow.consume(bytes)) {
+            self.write(socket, &ToRelay::Consumed(line, amount));
         }
     }
 

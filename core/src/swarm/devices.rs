@@ -108,6 +108,8 @@ pub enum Loss {
     Cut,
     /// Its own socket closed, as far as the relay knows.
     Closed,
+    /// The relay is being stopped; who was reached through it is waited for until this moment.
+    Away(Time),
     /// It left on purpose, or we do.
     Goodbye,
 }
@@ -231,8 +233,12 @@ impl Devices {
         match (device.links.is_empty(), device.path.is_some()) {
             (true, true) if loss != Loss::Goodbye => {
                 if device.presence == Presence::Here {
-                    let grace = if loss == Loss::Closed { limits::GRACE_AFTER_CLOSE } else { limits::GRACE };
-                    device.presence = Presence::Awaited(now + grace);
+                    let until = match loss {
+                        Loss::Closed => now + limits::GRACE_AFTER_CLOSE,
+                        Loss::Away(until) => until.max(now + limits::GRACE),
+                        Loss::Cut | Loss::Goodbye => now + limits::GRACE,
+                    };
+                    device.presence = Presence::Awaited(until);
                 }
                 Change::None
             }

@@ -158,6 +158,13 @@ impl Endpoint {
         }
     }
 
+    /// Tries it at this moment, if it waits.
+    pub fn wait_until(&mut self, at: Time) {
+        if let Phase::Waiting(_) = self.phase {
+            self.phase = Phase::Waiting(at);
+        }
+    }
+
     /// When something is to be done.
     pub fn next_timeout(&self) -> Option<Time> {
         match self.phase {

@@ -128,9 +128,9 @@ impl Swarm {
                 self.ready.push_front(id);
                 return Some(Output::Host { link: id, action });
             }
-            let endpoint = match attached.carrier {
-                Carrier::Circuit { relay, .. } => &mut self.relays[relay].endpoint,
-                Carrier::DrivePeer(index) => &mut self.drive_peers[index].endpoint,
+            let (endpoint, flow) = match attached.carrier {
+                Carrier::Circuit { relay, line } => self.relays[relay].endpoint_and_flow(line),
+                Carrier::DrivePeer(index) => (&mut self.drive_peers[index].endpoint, None),
                 Carrier::Host(_) => {
                     attached.is_queued = false;
                     continue;
@@ -142,11 +142,19 @@ impl Swarm {
                 continue;
             };
             attached.is_queued = false;
-            let chunk = attached.link.take_output(limits::CIRCUIT_CHUNK);
+            let limit = flow.as_ref().map_or(limits::CIRCUIT_CHUNK, |flow| flow.chunk());
+            if limit == 0 {
+                // Its relay's credit puts it in turn again.
+                continue;
+            }
+            let chunk = attached.link.take_output(limit);
             if chunk.is_empty() {
                 continue;
             }
-            let message = attached.carrier.message(chunk);
+            if let Some(flow) = flow {
+                flow.spend(chunk.len());
+            }
+            let message = attached.carrier.message(chunk, false);
             endpoint.buffered += message.len();
             self.queue_link(id);
             return Some(Output::Write { socket, message });
@@ -159,13 +167,14 @@ impl Swarm {
     pub(super) fn say_goodbye(&mut self, now: Time, id: LinkId, finished: Option<u64>) -> Option<u64> {
         let mut attached = self.links.remove(&id)?;
         let finished = attached.link.goodbye(finished);
+        let keeps_credit = matches!(attached.carrier, Carrier::Circuit { relay, .. } if self.relays[relay].lends);
         if let Some(socket) = attached.carrier.place().and_then(|place| self.endpoint(place).open_socket()) {
             loop {
                 let chunk = attached.link.take_output(limits::CIRCUIT_CHUNK);
                 if chunk.is_empty() {
                     break;
                 }
-                self.output(Output::Write { socket, message: attached.carrier.message(chunk) });
+                self.output(Output::Write { socket, message: attached.carrier.message(chunk, keeps_credit) });
             }
         }
         self.detach(now, id, &mut attached, Loss::Goodbye);
@@ -358,13 +367,14 @@ impl Carrier {
         }
     }
 
-    /// The WebSocket message that carries a chunk.
-    fn message(self, chunk: Vec<u8>) -> Vec<u8> {
+    /// The WebSocket message that carries a chunk; for last words, also beyond the credit.
+    fn message(self, chunk: Vec<u8>, is_last: bool) -> Vec<u8> {
         let Self::Circuit { line, .. } = self else {
             return chunk;
         };
         let mut message = Vec::with_capacity(chunk.len() + 19);
-        ToRelay::Data(line, &chunk).encode(&mut message);
+        let frame = if is_last { ToRelay::LastWords(line, &chunk) } else { ToRelay::Data(line, &chunk) };
+        frame.encode(&mut message);
         message
     }
 }

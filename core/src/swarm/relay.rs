@@ -3,11 +3,12 @@
 use super::LinkId;
 use super::endpoint::{Endpoint, backoff};
 use super::network::SignsOfLife;
+use crate::credit::Flow;
 use crate::limits;
 use crate::random::Random;
 use crate::rendezvous::{Circuit, Line, Member};
 use crate::table::Table;
-use crate::time::Time;
+use crate::time::{Duration, Time};
 
 /// One relay of the list.
 #[derive(Debug)]
@@ -18,9 +19,30 @@ pub struct Relay {
     pub signs: SignsOfLife,
     /// Our own number in its room, once it has welcomed us.
     pub own: Member,
-    circuits: Table<Member, (Circuit, LinkId)>,
+    /// What it said of its restart, until it is back or that is over.
+    restart: Option<Restart>,
+    /// Whether it lends credit for circuits.
+    pub lends: bool,
+    circuits: Table<Member, OpenCircuit>,
     redials: Table<Member, Redial>,
     last_circuit: Circuit,
+}
+
+#[derive(Debug)]
+struct OpenCircuit {
+    circuit: Circuit,
+    link: LinkId,
+    /// What may be sent on it, if the relay lends credit.
+    flow: Option<Flow>,
+}
+
+/// A relay is being stopped, and started again.
+#[derive(Clone, Copy, Debug)]
+pub struct Restart {
+    /// When this device looks for it first.
+    pub first_try: Time,
+    /// Until when devices that were reached through it are waited for.
+    pub until: Time,
 }
 
 #[derive(Debug)]
@@ -36,10 +58,29 @@ impl Relay {
             endpoint,
             signs: SignsOfLife::default(),
             own: 0,
+            restart: None,
+            lends: false,
             circuits: Table::default(),
             redials: Table::default(),
             last_circuit: 0,
         }
+    }
+
+    /// It says when it is back. Not all devices come back at once.
+    pub fn expect_restart(&mut self, now: Time, back_in: Duration, random: &mut Random) {
+        let back_in = back_in.min(limits::BACK_IN);
+        let first_try = now + back_in / 2 + (back_in / 2 + limits::BACK_SPREAD).mul_f64(random.fraction());
+        self.restart = Some(Restart { first_try, until: now + back_in + limits::GRACE });
+    }
+
+    /// Its restart, if it is under way.
+    pub fn restart(&self, now: Time) -> Option<Restart> {
+        self.restart.filter(|restart| restart.until > now)
+    }
+
+    /// It is back.
+    pub fn end_restart(&mut self) {
+        self.restart = None;
     }
 
     /// The next line to dial a member on.
@@ -50,7 +91,8 @@ impl Relay {
 
     /// Records a circuit, and gives the link on the older one to the same member, which it ends.
     pub fn attach(&mut self, line: Line, link: LinkId) -> Option<LinkId> {
-        self.circuits.insert(line.member, (line.circuit, link)).map(|(_, older)| older)
+        let open = OpenCircuit { circuit: line.circuit, link, flow: self.lends.then(Flow::default) };
+        self.circuits.insert(line.member, open).map(|older| older.link)
     }
 
     /// Forgets a circuit, if this link is still the one to that member.
@@ -62,12 +104,30 @@ impl Relay {
 
     /// The link on a line.
     pub fn link(&self, line: Line) -> Option<LinkId> {
-        self.circuits.get(&line.member).filter(|(circuit, _)| *circuit == line.circuit).map(|(_, link)| *link)
+        self.circuits.get(&line.member).filter(|open| open.circuit == line.circuit).map(|open| open.link)
     }
 
     /// The link to a member, on whatever circuit.
     pub fn circuit_to(&self, member: Member) -> Option<LinkId> {
-        self.circuits.get(&member).map(|(_, link)| *link)
+        self.circuits.get(&member).map(|open| open.link)
+    }
+
+    /// The credit of an open circuit, if the relay lends any.
+    pub fn flow(&mut self, line: Line) -> Option<&mut Flow> {
+        self.endpoint_and_flow(line).1
+    }
+
+    /// The endpoint, and with it the credit of an open circuit.
+    pub fn endpoint_and_flow(&mut self, line: Line) -> (&mut Endpoint, Option<&mut Flow>) {
+        let open = self.circuits.get_mut(&line.member).filter(|open| open.circuit == line.circuit);
+        (&mut self.endpoint, open.and_then(|open| open.flow.as_mut()))
+    }
+
+    /// The circuits whose credit may be given back at this moment, and their links.
+    pub fn idle_flows(&self, now: Time) -> Vec<(Line, LinkId)> {
+        let is_due = |open: &OpenCircuit| open.flow.as_ref().and_then(Flow::next_timeout).is_some_and(|at| at <= now);
+        let due = self.circuits.iter().filter(|(_, open)| is_due(open));
+        due.map(|(member, open)| (Line { member: *member, circuit: open.circuit }, open.link)).collect()
     }
 
     /// How many circuits there are.
@@ -78,7 +138,7 @@ impl Relay {
     /// A member is gone: its link, if there is one.
     pub fn leave(&mut self, member: Member) -> Option<LinkId> {
         self.redials.remove(&member);
-        self.circuits.remove(&member).map(|(_, link)| link)
+        self.circuits.remove(&member).map(|open| open.link)
     }
 
     /// Dials a member again, later each time.
@@ -109,9 +169,11 @@ impl Relay {
         due
     }
 
-    /// When a member is to be dialled again, or a sign of life is overdue.
+    /// When a member is to be dialled again, a sign of life is overdue, or credit is to be given back.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.redials.values().filter_map(|redial| redial.at).chain(self.signs.next_timeout()).min()
+        let redials = self.redials.values().filter_map(|redial| redial.at);
+        let flows = self.circuits.values().filter_map(|open| open.flow.as_ref()?.next_timeout());
+        redials.chain(flows).chain(self.signs.next_timeout()).min()
     }
 
     /// Its socket is over: forgets every circuit, and gives their links.
@@ -119,6 +181,7 @@ impl Relay {
         self.signs = SignsOfLife::default();
         self.redials.clear();
         self.last_circuit = 0;
-        std::mem::take(&mut self.circuits).into_values().map(|(_, link)| link).collect()
+        self.lends = false;
+        std::mem::take(&mut self.circuits).into_values().map(|open| open.link).collect()
     }
 }

@@ -157,6 +157,7 @@ impl Swarm {
             }
         }
         self.redial(now);
+        self.return_credit(now);
         if self.places().is_empty() {
             self.update_state();
         }
@@ -174,6 +175,10 @@ impl Swarm {
             self.output(Output::Close { socket });
         }
         let links = self.take_links(place);
+        let restart = match place {
+            Place::Relay(index) => self.relays[index].restart(now),
+            Place::DrivePeer(_) => None,
+        };
         let Self { relays, drive_peers, random, .. } = self;
         let endpoint = match place {
             Place::Relay(index) => &mut relays[index].endpoint,
@@ -182,15 +187,26 @@ impl Swarm {
         let was_in_use = endpoint.joined_socket().is_some()
             && links.iter().any(|link| self.links.get(link).is_some_and(|attached| attached.peer.is_some()));
         endpoint.fail(now, was_in_use, random);
-        // That there is no network is a state, not an error.
-        let is_gone = self.is_network_gone;
+        if let Some(restart) = restart {
+            // If it refuses, it is back, and has its reasons.
+            if problem.as_ref().is_none_or(|(code, _)| *code == place.unreachable()) {
+                let retry = now + backoff(limits::RETRY_FIRST, limits::BACK_RETRY, 1, random);
+                endpoint.wait_until(restart.first_try.max(retry));
+            }
+        }
+        // That there is no network, or a relay that was announced to be away, is a state, not an error.
+        let is_gone = self.is_network_gone || restart.is_some();
         let is_news = |code| endpoint.reported != Some(code) && !(is_gone && code == place.unreachable());
         if let Some((code, text)) = problem.filter(|(code, _)| is_news(*code)) {
             endpoint.reported = Some(code);
             let url = Some(endpoint.url.clone());
             self.report(Report { url, ..Report::new(code, text) });
         }
-        let loss = if matches!(place, Place::Relay(_)) { Loss::Cut } else { Loss::Closed };
+        let loss = match (place, restart) {
+            (Place::Relay(_), Some(restart)) => Loss::Away(restart.until),
+            (Place::Relay(_), None) => Loss::Cut,
+            (Place::DrivePeer(_), _) => Loss::Closed,
+        };
         for link in links {
             self.remove_link(now, link, loss, false);
         }

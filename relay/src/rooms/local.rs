@@ -2,9 +2,10 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use peersockets_core::credit::{self, Loan, Overdrawn};
 use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Member};
 
 use super::{Census, RoomId, Rooms};
@@ -16,12 +17,15 @@ use crate::refusal::Refusal;
 
 /// Rooms whose members are all connected to this process.
 ///
-/// Locks are taken in this order: `rooms`, a room's `guests`, a guest's `circuits`, a mailbox. None is held across an await.
+/// Locks are taken in this order: `rooms`, a room's `guests`, a guest's `circuits`, a mailbox. None is held across an await, and no two
+/// of the same kind at once.
 #[derive(Debug)]
 pub struct LocalRooms {
     limits: Limits,
     metrics: Arc<Metrics>,
     rooms: Arc<Mutex<HashMap<RoomId, Arc<Room>>>>,
+    /// Whether nobody is told any more who leaves.
+    is_closed: Arc<AtomicBool>,
     /// Shared by all rooms, so that a room that emptied and filled again does not use a number twice.
     next_member: AtomicU64,
 }
@@ -38,6 +42,8 @@ struct Guest {
     member: Member,
     address: ClientAddress,
     mailbox: Arc<Mailbox>,
+    /// Whether it keeps to credit and reports what it has consumed.
+    keeps_credit: AtomicBool,
     /// The open circuit with each other member. Both ends have it.
     circuits: Mutex<HashMap<Member, OpenCircuit>>,
 }
@@ -46,6 +52,8 @@ struct Guest {
 struct OpenCircuit {
     circuit: Circuit,
     other: Arc<Guest>,
+    /// What this end may send, from the pool of the other's mailbox.
+    loan: Loan,
 }
 
 /// A member's place. Dropping it leaves the room.
@@ -53,8 +61,11 @@ struct OpenCircuit {
 pub struct Seat {
     metrics: Arc<Metrics>,
     rooms: Arc<Mutex<HashMap<RoomId, Arc<Room>>>>,
+    is_closed: Arc<AtomicBool>,
     room: Arc<Room>,
     guest: Arc<Guest>,
+    /// Whether it may still say that it keeps to credit: not after it has dialled or sent anything.
+    is_new: bool,
     /// The last circuit number used towards each member that was dialled. They were all present at the join.
     dialled: HashMap<Member, Circuit>,
     unflushed: Unflushed,
@@ -67,12 +78,23 @@ struct Unflushed {
     frames: u64,
     bytes: u64,
     stray_frames: u64,
+    credit_used_up: u64,
+}
+
+/// What became of bytes for the other end of a circuit.
+enum Passed {
+    /// They are in its mailbox, or the circuit is over.
+    Done,
+    /// Its mailbox is full, and one of the two knows no credit.
+    Full(Arc<Guest>),
+    /// They were more than the credit.
+    Overdrawn,
 }
 
 impl LocalRooms {
     /// No rooms yet.
     pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
-        Self { limits, metrics, rooms: Arc::default(), next_member: AtomicU64::new(1) }
+        Self { limits, metrics, rooms: Arc::default(), is_closed: Arc::default(), next_member: AtomicU64::new(1) }
     }
 
     fn check_room(&self, guests: &BTreeMap<Member, Arc<Guest>>, address: ClientAddress) -> Result<(), Refusal> {
@@ -103,12 +125,15 @@ impl LocalRooms {
         seat.guest.mailbox.post_now(&FromRelay::HungUp(line, reason));
     }
 
-    /// Ends a circuit with a member that takes nothing, so that the caller can go on with its others. Both are told.
-    async fn give_up(&self, seat: &mut Seat, line: Line) {
+    /// Ends a circuit with a member that takes nothing, or one that was overdrawn. Both are told; the caller goes on with its others.
+    async fn give_up(&self, seat: &mut Seat, line: Line, reason: HangupReason) {
         // Otherwise it has ended meanwhile, and the caller is told that.
-        if seat.hang_up(line, HangupReason::Busy) {
-            self.metrics.busy_hangups.inc();
-            self.tell_caller(seat, line, HangupReason::Busy).await;
+        if seat.hang_up(line, reason) {
+            match reason {
+                HangupReason::Busy => self.metrics.busy_hangups.inc(),
+                _ => self.metrics.credit_violations.inc(),
+            };
+            self.tell_caller(seat, line, reason).await;
         }
     }
 }
@@ -127,22 +152,34 @@ impl Rooms for LocalRooms {
         self.check_room(&guests, address)?;
 
         let member = self.next_member.fetch_add(1, Relaxed);
-        mailbox.post_now(&FromRelay::Welcome { member, present: guests.keys().copied().collect() });
-        let guest = Arc::new(Guest { member, address, mailbox, circuits: Mutex::default() });
+        mailbox.post_now(&FromRelay::Welcome { member, lends: true, present: guests.keys().copied().collect() });
+        let keeps_credit = AtomicBool::new(false);
+        let guest = Arc::new(Guest { member, address, mailbox, keeps_credit, circuits: Mutex::default() });
         guests.insert(member, guest.clone());
         drop(guests);
         entry.or_insert_with(|| room.clone());
         Ok(Seat {
             metrics: self.metrics.clone(),
             rooms: self.rooms.clone(),
+            is_closed: self.is_closed.clone(),
             room,
             guest,
+            is_new: true,
             dialled: HashMap::new(),
             unflushed: Unflushed::default(),
         })
     }
 
+    async fn keep_to_credit(&self, seat: &mut Seat) -> Result<(), Refusal> {
+        if !std::mem::take(&mut seat.is_new) {
+            return Err(Refusal::OutOfTurn("it said too late that it keeps to credit"));
+        }
+        seat.guest.keeps_credit.store(true, Relaxed);
+        Ok(())
+    }
+
     async fn dial(&self, seat: &mut Seat, line: Line) -> Result<(), Refusal> {
+        seat.is_new = false;
         if line.member >= seat.guest.member {
             return Err(Refusal::OutOfTurn("it dialled a member that did not come before it"));
         }
@@ -153,7 +190,11 @@ impl Rooms for LocalRooms {
         if seat.dialled.get(&line.member).is_some_and(|last| *last >= line.circuit) {
             return Err(Refusal::OutOfTurn("it used a circuit number again"));
         }
-        if self.await_room(seat, &other).await.is_err() {
+        let is_busy = match seat.guest.keeps_credit() {
+            true => other.mailbox.is_full(),
+            false => self.await_room(seat, &other).await.is_err(),
+        };
+        if is_busy {
             self.metrics.busy_hangups.inc();
             // A dial ends an older circuit, even this one.
             if let Some(circuit) = seat.circuit_with(line.member) {
@@ -167,10 +208,37 @@ impl Rooms for LocalRooms {
     }
 
     async fn data(&self, seat: &mut Seat, line: Line, bytes: &[u8]) {
-        while let Some(receiver) = seat.post_data(line, bytes) {
-            if self.await_room(seat, &receiver).await.is_err() {
-                return self.give_up(seat, line).await;
+        seat.is_new = false;
+        loop {
+            match seat.pass(line, bytes, |loan, _| loan.spend(credit::cost(bytes.len()))) {
+                Passed::Done => return,
+                Passed::Full(receiver) if self.await_room(seat, &receiver).await.is_ok() => {}
+                Passed::Full(_) => return self.give_up(seat, line, HangupReason::Busy).await,
+                Passed::Overdrawn => return self.give_up(seat, line, HangupReason::Violation).await,
             }
+        }
+    }
+
+    async fn last_words(&self, seat: &mut Seat, line: Line, bytes: &[u8]) {
+        let spend = |loan: &mut Loan, free| loan.spend_beyond(credit::cost(bytes.len()), free);
+        // There is no time to wait for room: what does not fit is lost with the circuit.
+        if !matches!(seat.pass(line, bytes, spend), Passed::Done) {
+            self.give_up(seat, line, HangupReason::Busy).await;
+        }
+    }
+
+    async fn consumed(&self, seat: &mut Seat, line: Line, amount: u64) {
+        if let Some(other) = seat.other_end(line) {
+            let back = Line { member: seat.guest.member, ..line };
+            other.lend(back, &seat.guest.mailbox, amount);
+        }
+    }
+
+    async fn take_back(&self, seat: &mut Seat, line: Line, amount: u64) {
+        if let Some(open) = lock(&seat.guest.circuits).get_mut(&line.member).filter(|open| open.circuit == line.circuit)
+        {
+            let OpenCircuit { other, loan, .. } = open;
+            other.mailbox.take_back(loan, amount);
         }
     }
 
@@ -188,6 +256,10 @@ impl Rooms for LocalRooms {
         drop(seat);
     }
 
+    fn close(&self) {
+        self.is_closed.store(true, Relaxed);
+    }
+
     fn census(&self) -> Census {
         let rooms: Vec<Arc<Room>> = lock(&self.rooms).values().cloned().collect();
         let mut census = Census { rooms: rooms.len(), ..Census::default() };
@@ -196,6 +268,7 @@ impl Rooms for LocalRooms {
             census.members += 1;
             census.circuits += lock(&guest.circuits).len();
             census.queued += pending;
+            census.lent += guest.mailbox.lent();
             census.fullest_queue = census.fullest_queue.max(pending);
         }
         // Both ends were counted.
@@ -215,27 +288,57 @@ impl Seat {
         let Some(other) = guests.get(&line.member) else { return false };
         let member = self.guest.member;
         self.dialled.insert(line.member, line.circuit);
-        let ours = OpenCircuit { circuit: line.circuit, other: other.clone() };
-        let theirs = OpenCircuit { circuit: line.circuit, other: self.guest.clone() };
+        let ours = OpenCircuit { circuit: line.circuit, other: other.clone(), loan: Loan::default() };
+        let theirs = OpenCircuit { circuit: line.circuit, other: self.guest.clone(), loan: Loan::default() };
         lock(&self.guest.circuits).insert(line.member, ours);
         lock(&other.circuits).insert(member, theirs);
         other.mailbox.post_now(&FromRelay::Dialed(Line { member, ..line }));
         true
     }
 
-    /// Posts bytes to the other end of a circuit. Returns the receiver if its mailbox is full.
-    fn post_data(&mut self, line: Line, bytes: &[u8]) -> Option<Arc<Guest>> {
-        let circuits = lock(&self.guest.circuits);
-        let Some(open) = circuits.get(&line.member).filter(|open| open.circuit == line.circuit) else {
+    /// Posts bytes to the other end of a circuit. `spend` pays for them, if this end keeps to credit.
+    fn pass(
+        &mut self,
+        line: Line,
+        bytes: &[u8],
+        spend: impl FnOnce(&mut Loan, usize) -> Result<(), Overdrawn>,
+    ) -> Passed {
+        let guest = &self.guest;
+        let mut circuits = lock(&guest.circuits);
+        let Some(open) = circuits.get_mut(&line.member).filter(|open| open.circuit == line.circuit) else {
             self.unflushed.stray_frames += 1;
-            return None;
+            return Passed::Done;
         };
-        match open.other.mailbox.post(&FromRelay::Data(Line { member: self.guest.member, ..line }, bytes)) {
-            Posted::Full => return Some(open.other.clone()),
+        let OpenCircuit { other, loan, .. } = open;
+        let frame = FromRelay::Data(Line { member: guest.member, ..line }, bytes);
+        let was_used_up = loan.is_used_up();
+        let posted = match (guest.keeps_credit(), other.keeps_credit()) {
+            (true, false) if other.mailbox.is_full() => Posted::Full,
+            (true, _) => match other.mailbox.post_paid(&frame, loan, spend) {
+                Ok(posted) => posted,
+                Err(Overdrawn) => return Passed::Overdrawn,
+            },
+            (false, _) => other.mailbox.post(&frame),
+        };
+        match posted {
+            Posted::Full => return Passed::Full(other.clone()),
             Posted::Closed => self.unflushed.stray_frames += 1,
-            Posted::Queued => self.unflushed.add(&open.other, bytes.len()),
+            Posted::Queued => self.unflushed.add(other, bytes.len()),
         }
-        None
+        self.unflushed.credit_used_up += u64::from(loan.is_used_up() && !was_used_up);
+        let receiver = (guest.keeps_credit() && !other.keeps_credit()).then(|| other.clone());
+        drop(circuits);
+        // One that knows no credit reports nothing: what is queued for it counts as consumed.
+        if let Some(receiver) = receiver {
+            guest.lend(line, &receiver.mailbox, credit::cost(bytes.len()) as u64);
+        }
+        Passed::Done
+    }
+
+    /// The member at the other end of an open circuit.
+    fn other_end(&self, line: Line) -> Option<Arc<Guest>> {
+        let circuits = lock(&self.guest.circuits);
+        circuits.get(&line.member).filter(|open| open.circuit == line.circuit).map(|open| open.other.clone())
     }
 
     fn circuit_with(&self, member: Member) -> Option<Circuit> {
@@ -254,11 +357,34 @@ impl Seat {
     }
 
     fn flush(&mut self) {
-        let Unflushed { receivers, frames, bytes, stray_frames } = &mut self.unflushed;
+        let Unflushed { receivers, frames, bytes, stray_frames, credit_used_up } = &mut self.unflushed;
         receivers.drain(..).for_each(|receiver| receiver.mailbox.wake());
         self.metrics.frames.inc_by(std::mem::take(frames));
         self.metrics.bytes.inc_by(std::mem::take(bytes));
         self.metrics.stray_frames.inc_by(std::mem::take(stray_frames));
+        self.metrics.credit_used_up.inc_by(std::mem::take(credit_used_up));
+    }
+}
+
+impl Guest {
+    fn keeps_credit(&self) -> bool {
+        self.keeps_credit.load(Relaxed)
+    }
+
+    /// What this member sent on a circuit was consumed: lends it more from the receiver's pool, and says so.
+    fn lend(&self, line: Line, pool: &Mailbox, consumed: u64) {
+        let mut circuits = lock(&self.circuits);
+        let Some(open) = circuits.get_mut(&line.member).filter(|open| open.circuit == line.circuit) else { return };
+        let lent = pool.lend(&mut open.loan, consumed);
+        if lent > 0 && self.keeps_credit() {
+            self.mailbox.post_now(&FromRelay::Credit(line, lent as u64));
+        }
+    }
+}
+
+impl Drop for OpenCircuit {
+    fn drop(&mut self) {
+        self.other.mailbox.take_back(&mut self.loan, u64::MAX);
     }
 }
 
@@ -282,7 +408,8 @@ impl Drop for Seat {
         for (number, other) in guests.iter() {
             lock(&other.circuits).remove(&member);
             // Later members were told of us by WELCOME, earlier ones by our DIAL.
-            if *number > member || self.dialled.contains_key(number) {
+            let was_told = *number > member || self.dialled.contains_key(number);
+            if was_told && !self.is_closed.load(Relaxed) {
                 other.mailbox.post_now(&FromRelay::Left(member));
             }
         }
@@ -302,7 +429,7 @@ impl Drop for Seat {
 
 fn take_circuit(guest: &Guest, line: Line) -> Option<Arc<Guest>> {
     match lock(&guest.circuits).entry(line.member) {
-        Entry::Occupied(open) if open.get().circuit == line.circuit => Some(open.remove().other),
+        Entry::Occupied(open) if open.get().circuit == line.circuit => Some(open.remove().other.clone()),
         _ => None,
     }
 }

@@ -34,8 +34,21 @@ pub trait Rooms: Send + Sync + 'static {
     /// Opens a circuit to a member that was there before.
     fn dial(&self, seat: &mut Self::Seat, line: Line) -> impl Future<Output = Result<(), Refusal>> + Send;
 
-    /// Passes bytes on. Waits while the receiver's mailbox is full; if that takes too long, the circuit ends for both.
+    /// The client keeps to credit from now on. It says so before it dials or sends anything.
+    fn keep_to_credit(&self, seat: &mut Self::Seat) -> impl Future<Output = Result<(), Refusal>> + Send;
+
+    /// Passes bytes on, within the circuit's credit; more ends the circuit for both. If one of the two knows no credit, it waits while
+    /// the receiver's mailbox is full; if that takes too long, the circuit ends for both.
     fn data(&self, seat: &mut Self::Seat, line: Line, bytes: &[u8]) -> impl Future<Output = ()> + Send;
+
+    /// Passes bytes on beyond the circuit's credit, as far as the receiver's pool goes.
+    fn last_words(&self, seat: &mut Self::Seat, line: Line, bytes: &[u8]) -> impl Future<Output = ()> + Send;
+
+    /// The client has read so much of a circuit: whoever sends on it gets new credit.
+    fn consumed(&self, seat: &mut Self::Seat, line: Line, amount: u64) -> impl Future<Output = ()> + Send;
+
+    /// The client gives credit of a circuit back.
+    fn take_back(&self, seat: &mut Self::Seat, line: Line, amount: u64) -> impl Future<Output = ()> + Send;
 
     /// Ends a circuit.
     fn hangup(&self, seat: &mut Self::Seat, line: Line, reason: HangupReason) -> impl Future<Output = ()> + Send;
@@ -45,6 +58,9 @@ pub trait Rooms: Send + Sync + 'static {
 
     /// Leaves the room: everyone who was told of this member is told, once. Dropping the seat does no less.
     fn leave(&self, seat: Self::Seat) -> impl Future<Output = ()> + Send;
+
+    /// The relay ends, and with it every place: nobody is told any more who leaves.
+    fn close(&self);
 
     /// What there is at the moment on this relay.
     fn census(&self) -> Census;
@@ -72,6 +88,8 @@ pub struct Census {
     pub circuits: usize,
     /// Bytes in all mailboxes.
     pub queued: usize,
+    /// Credit that was lent from all mailboxes and is not used.
+    pub lent: usize,
     /// Bytes in the fullest mailbox.
     pub fullest_queue: usize,
 }

@@ -167,6 +167,8 @@ pub enum Event {
     HungUp(Line, HangupReason),
     Left(Member),
     Refused(String, String),
+    Credit(Line, u64),
+    GoingAway(Duration),
     /// The code of the Close frame, if there was one.
     Closed(Option<u16>),
 }
@@ -305,12 +307,14 @@ impl Client {
 
 fn read(frame: &[u8]) -> Event {
     match FromRelay::decode(frame).expect("a well-formed frame").expect("a known frame") {
-        FromRelay::Welcome { member, present } => Event::Welcome(member, present),
+        FromRelay::Welcome { member, present, .. } => Event::Welcome(member, present),
         FromRelay::Dialed(line) => Event::Dialed(line),
         FromRelay::Data(line, bytes) => Event::Data(line, Bytes::copy_from_slice(bytes)),
         FromRelay::HungUp(line, reason) => Event::HungUp(line, reason),
         FromRelay::Left(member) => Event::Left(member),
         FromRelay::Refused { code, text } => Event::Refused(code.to_owned(), text.to_owned()),
+        FromRelay::Credit(line, amount) => Event::Credit(line, amount),
+        FromRelay::GoingAway { back_in } => Event::GoingAway(back_in),
         other => panic!("a frame that this test does not know: {other:?}"),
     }
 }
