@@ -70,12 +70,12 @@ struct Token {
 }
 
 /// Which rooms a client may join.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pass {
     /// All of them.
     Everywhere,
-    /// What its token says.
-    Signed(RoomToken),
+    /// What its token says. Boxed: most connections have none, and every one holds a pass.
+    Signed(Box<RoomToken>),
 }
 
 /// Why a client may not use the relay. It is told, so that the page's author knows what to mend.
@@ -139,7 +139,7 @@ impl Access {
             return Ok(Pass::Everywhere);
         }
         let signed = self.rooms.as_ref().and_then(|secret| secret.verify(shown));
-        signed.map(Pass::Signed).ok_or(Denied::WrongToken)
+        signed.map(|token| Pass::Signed(Box::new(token))).ok_or(Denied::WrongToken)
     }
 
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), Denied> {

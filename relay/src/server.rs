@@ -11,6 +11,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::Either;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -196,8 +197,13 @@ impl Server {
         let tls = self.tls.clone();
         let metrics = self.relay.metrics.clone();
         tokio::spawn(async move {
+            // What only TLS needs is on the heap, so that other connections do not hold the room for it.
+            let serving = match tls {
+                None => Either::Left(serve_http(Stream::Plain(stream), peer, router)),
+                Some(tls) => Either::Right(Box::pin(serve_https(stream, tls, metrics, peer, router))),
+            };
             tokio::select! {
-                () = serve(stream, tls, &metrics, peer, router) => {}
+                () = serving => {}
                 () = traffic.write_stall(write_timeout) => debug!(%client, "an HTTP client took too little"),
                 () = shutdown.cancelled() => {}
             }
@@ -239,9 +245,8 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves a connection, after its TLS handshake if there is one. Meanwhile it is a newcomer, as one that sends no request.
-async fn serve(stream: Counted<TcpStream>, tls: Option<Arc<Tls>>, metrics: &Metrics, peer: Peer, router: Router) {
-    let Some(tls) = tls else { return serve_http(Stream::Plain(stream), peer, router).await };
+/// Serves a connection after its TLS handshake. Meanwhile it is a newcomer, as one that sends no request.
+async fn serve_https(stream: Counted<TcpStream>, tls: Arc<Tls>, metrics: Arc<Metrics>, peer: Peer, router: Router) {
     match timeout(HTTP_HEAD_TIME, tls.acceptor().accept(stream)).await {
         Ok(Ok(stream)) => serve_http(Stream::Tls(Box::new(stream)), peer, router).await,
         failed => {
