@@ -55,7 +55,7 @@ pub struct Options {
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxy: Vec<IpNet>,
 
-    /// Address and port for the operator: /metrics for Prometheus, and /health. Keep it on loopback or in a private network:
+    /// Address and port for the operator: /metrics for Prometheus, /ready and /health. Keep it on loopback or in a private network:
     /// nothing is asked of who comes there [default: none]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub admin_listen: Option<SocketAddr>,

@@ -91,7 +91,7 @@ const NO_PAGE: NotFound = (
     "The relay runs, at /relay. There is no page here: to serve one, start the relay with --www DIR.\n",
 );
 const NO_PACKAGE: NotFound = (StatusCode::NOT_FOUND, "There is no package here: start the relay with --pkg DIR.\n");
-const NO_ADMIN_PAGE: NotFound = (StatusCode::NOT_FOUND, "Here are /metrics and /health.\n");
+const NO_ADMIN_PAGE: NotFound = (StatusCode::NOT_FOUND, "Here are /metrics, /ready and /health.\n");
 const HIDDEN: NotFound = (StatusCode::NOT_FOUND, "Files whose names begin with a dot are not served.\n");
 
 async fn not_in_page(request: Request) -> NotFound {

@@ -298,7 +298,10 @@ async fn metrics_are_for_the_operator_alone() {
     assert!(relay.admin("/metrics").await.starts_with("HTTP/1.1 200 "));
     assert!(relay.admin("/health").await.starts_with("HTTP/1.1 200 "));
     let elsewhere = relay.admin("/relay").await;
-    assert!(elsewhere.starts_with("HTTP/1.1 404 ") && elsewhere.contains("/metrics and /health"), "{elsewhere}");
+    assert!(
+        elsewhere.starts_with("HTTP/1.1 404 ") && elsewhere.contains("/metrics, /ready and /health"),
+        "{elsewhere}"
+    );
     let answer = relay.get("/metrics").await;
     assert!(answer.starts_with("HTTP/1.1 404 ") && !answer.contains("peersockets_relay_"), "{answer}");
 }
