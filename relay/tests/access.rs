@@ -3,8 +3,9 @@
 mod common;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
 use common::{Client, Event, ROOM, Relay, command};
@@ -17,12 +18,20 @@ const TOKEN: &str = "Token-of_this.relay~0123456789ab";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const HERE: &str = "https://example.org";
 
-/// Runs the program until it ends by itself: its exit code and what it wrote.
+/// Runs the program until it ends by itself: its exit code and what it wrote. It may not begin to serve.
 fn run(words: &[&str]) -> (i32, String, String) {
-    let program = env!("CARGO_BIN_EXE_peersockets-relay");
-    let Output { status, stdout, stderr } = Command::new(program).args(words).output().expect("it runs");
-    let text = |bytes| String::from_utf8(bytes).expect("text");
-    (status.code().expect("an exit code"), text(stdout), text(stderr))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_peersockets-relay"));
+    let mut child = command.args(words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut output = BufReader::new(child.stdout.take().expect("stdout"));
+    let mut stdout = String::new();
+    output.read_line(&mut stdout).expect("text");
+    if stdout.starts_with("listening on") {
+        child.kill().and_then(|()| child.wait()).expect("it ends");
+        panic!("{words:?}: it serves");
+    }
+    output.read_to_string(&mut stdout).expect("text");
+    let Output { status, stderr, .. } = child.wait_with_output().expect("it ends");
+    (status.code().expect("an exit code"), stdout, String::from_utf8(stderr).expect("text"))
 }
 
 /// A file of one test.
