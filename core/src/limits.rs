@@ -89,7 +89,7 @@ pub const CREDIT_BASE: usize = 4_096;
 pub const DATA_COST: usize = 32;
 /// Credit below which none is lent, returned, reported or spent: a quarter of [`CREDIT_BASE`], so that two ends which both wait for as
 /// much leave half of it to send.
-pub const CREDIT_STEP: usize = CREDIT_BASE / 4;
+pub const CREDIT_STEP: usize = 1_024;
 /// Most that may be on its way on one circuit, sent and not consumed or lent and not sent.
 pub const CREDIT_WINDOW: usize = 1024 * 1024;
 /// Members of one relay room.
