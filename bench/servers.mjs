@@ -22,12 +22,12 @@ export const RELAY_OPTIONS = [
 export const SERVERS = {
   relay: { name: 'ours', command: () => [relayBinary, '--listen=127.0.0.1:0', ...RELAY_OPTIONS] },
   peerserver: { name: 'PeerServer', command: (port) => [process.execPath, join(here, 'peer-server.mjs'), String(port)] },
-  'y-webrtc': { name: 'y-webrtc', command: () => [process.execPath, join(root, 'node_modules/y-webrtc/bin/server.js')] },
+  'y-webrtc': { name: 'y-webrtc', command: () => [process.execPath, join(here, 'node_modules/y-webrtc/bin/server.js')] },
 };
 
-/** The version of an npm package that is installed here. */
+/** The version of an npm package that is compared with. */
 export function versionOf(name) {
-  return JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')).version;
+  return JSON.parse(readFileSync(join(here, 'node_modules', name, 'package.json'), 'utf8')).version;
 }
 
 /** Starts a server, with more options. */

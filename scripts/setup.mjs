@@ -2,7 +2,7 @@
 
 import { systemPackages } from './debian.mjs';
 import { nginx } from './nginx.mjs';
-import { npmPackages } from './npm.mjs';
+import { benchPackages, npmPackages } from './npm.mjs';
 import { cargoDeny, geckodriver, wasmBindgen, wasmPack } from './tools.mjs';
 import { wasmTarget } from './wasm-target.mjs';
 
@@ -15,7 +15,7 @@ export const setupToTest = () => [
 ];
 
 /** For building and measuring. */
-export const setupToBench = () => [systemPackages(['clang', 'chromium', 'valgrind']), wasmTarget, npmPackages, wasmBindgen];
+export const setupToBench = () => [systemPackages(['clang', 'chromium', 'valgrind']), wasmTarget, npmPackages, benchPackages, wasmBindgen];
 
 /** For building and linting. */
 export const setupToLint = () => [...setupToBuild(), cargoDeny];
