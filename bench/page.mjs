@@ -9,9 +9,9 @@ import { figure, goal, median, table, writeSection } from './results.mjs';
 import { RELAY_OPTIONS, startServer } from './servers.mjs';
 
 const LENGTHS = [100, 1_024, 65_536];
-const ROUNDS = 3;
+const ROUNDS = 5;
 const MILLISECONDS = 1_500;
-const VISITS = 10;
+const VISITS = 20;
 const GOAL_RATIO = 0.5;
 /** Measured with PeerJS on a like machine, on loopback: the broker's `open`, then `connect()` to `open`. */
 const PEERJS_MILLISECONDS = '33-40';

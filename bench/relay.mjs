@@ -11,7 +11,7 @@ import { RELAY_OPTIONS, SERVERS, startServer, versionOf } from './servers.mjs';
 const run = promisify(execFile);
 const load = join(targetDirectory, 'release/load');
 const LOAD_CORE = '1';
-const ROUNDS = 3;
+const ROUNDS = 5;
 const SECONDS = 2;
 const SHAPES = [[1, 1], [32, 1], [32, 8], [500, 1]];
 const GOAL_SHAPE = '32 × 8';

@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -44,9 +44,11 @@ export async function startServer(kind, options = []) {
     setTimeout(() => reject(new Error(`${kind} does not start`)), STARTS_WITHIN).unref();
   });
   const line = await first;
-  const told = /^listening on http:\/\/(\S+)/.exec(line)?.[1];
+  const address = /^listening on http:\/\/(\S+)/.exec(line)?.[1] ?? `127.0.0.1:${port}`;
+  // Not all are as good as their word.
+  while (!await answers(address));
   return {
-    address: told ?? `127.0.0.1:${port}`,
+    address,
     /** Resident memory in bytes. */
     memory: () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))[1]) * 1024,
     /** Seconds of processor time so far. */
@@ -61,11 +63,22 @@ export async function startServer(kind, options = []) {
   };
 }
 
-function freePort() {
+function answers(address) {
   return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
+    const [host, port] = address.split(':');
+    const socket = connect(Number(port), host, () => socket.end(() => resolve(true)));
+    socket.once('error', () => resolve(false));
+  });
+}
+
+/** Below those that clients get: theirs stay taken for a while. */
+let lastPort = 20_000;
+
+function freePort() {
+  lastPort += 1;
+  const port = lastPort;
+  return new Promise((resolve) => {
+    const server = createServer().once('error', () => resolve(freePort()));
+    server.listen(port, () => server.close(() => resolve(port)));
   });
 }
