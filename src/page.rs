@@ -40,6 +40,9 @@ extern "C" {
     fn clear_timeout(this: &Lifeline, timeout: &JsValue);
 }
 
+/// Browsers take a longer delay for none. A call too early does no harm.
+const LONGEST_DELAY: Duration = Duration::from_millis(0x7fff_ffff);
+
 /// Milliseconds since the page began, never running backwards.
 pub fn now() -> Time {
     Time::from_millis(performance_now())
@@ -78,7 +81,7 @@ impl Timer {
             None => {}
         }
         // Browsers round down: a millisecond more, so that it is due when it fires.
-        let delay = at.since(now) + Duration::from_millis(1);
+        let delay = (at.since(now) + Duration::from_millis(1)).min(LONGEST_DELAY);
         let ours = (self.lifeline.set_timeout(self.callback.as_ref(), delay.as_secs_f64() * 1000.0), at);
         // Whoever called back may have set another.
         let (kept, dropped) = match self.pending.take() {

@@ -118,7 +118,7 @@ impl Topic {
         self.bridge.read(|swarm| swarm.refusal(PeerId(peer_id), length))
     }
 
-    /// Bytes that wait for a peer, or for all where it is 0.
+    /// What waits for a peer counts for, or for all where it is 0.
     pub fn buffered(&self, peer_id: u32) -> usize {
         self.bridge.read(|swarm| match peer_id {
             0 => swarm.buffered_in_all(),

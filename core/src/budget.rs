@@ -26,6 +26,11 @@ impl Budget {
         self.used().saturating_add(bytes) <= self.limit
     }
 
+    /// Whether so many more would fit if others were given back.
+    pub fn would_have_room(&self, bytes: usize, given_back: usize) -> bool {
+        self.used().saturating_sub(given_back).saturating_add(bytes) <= self.limit
+    }
+
     /// Takes so many, if they fit.
     pub fn take(&self, bytes: usize) -> bool {
         let fits = self.has_room(bytes);

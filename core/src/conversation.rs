@@ -286,6 +286,11 @@ impl Conversation {
         self.outbox.bytes()
     }
 
+    /// What those messages count for.
+    pub fn queued_weight(&self) -> usize {
+        self.outbox.weight()
+    }
+
     /// The next thing to say that cannot wait: answers and signs of life.
     pub fn next_urgent(&mut self) -> Option<Said> {
         self.urgent.pop_front()

@@ -138,9 +138,9 @@ impl Secure {
         taken
     }
 
-    /// Whether an empty frame has come.
-    pub fn has_heard_keepalive(&self) -> bool {
-        self.has_heard_keepalive
+    /// Whether an empty frame has come since this was asked last.
+    pub fn take_keepalive(&mut self) -> bool {
+        std::mem::take(&mut self.has_heard_keepalive)
     }
 
     /// Adds bytes that arrived; [`Secure::poll_frame`] then gives what they hold.

@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use devices::{End, Pair, ROLES, Stranger, at, batch, device, drive, drive_open_frame, entropy, framed, frames};
 use peersockets_core::channel::outbox::{Bound, QueueFull};
-use peersockets_core::conversation::LinkEvent;
+use peersockets_core::channel::peersockets::{PROTOCOL, open_handshake};
+use peersockets_core::conversation::{LinkEvent, Memory};
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::{LinkError, WireError};
 use peersockets_core::limits;
-use peersockets_core::secure::Role;
-use peersockets_core::time::Time;
+use peersockets_core::link::{Beginning, Link};
+use peersockets_core::secure::{DeviceKey, Entropy, Role, Secure};
+use peersockets_core::time::{Duration, Time};
+use peersockets_core::wire::mux::Mux;
 
 /// Bytes on the wire before the first sealed frame.
 const FIRST: usize = 3 + 32;
@@ -342,4 +345,44 @@ fn a_late_timer_kills_no_link() {
     assert_eq!(pair.initiator.link.next_timeout(), late + limits::PONG_WITHIN);
     pair.exchange(late);
     assert_eq!(pair.initiator.link.next_timeout(), late + limits::PING_AFTER);
+}
+
+#[test]
+fn a_keepalive_is_no_frame_for_the_bytes_that_come_after_it() {
+    let drive = DriveKey::from_bytes([1; 32]);
+    let mut now = Time::default();
+    let device = DeviceKey::from_seed([1; 32]);
+    let beginning = Beginning {
+        now,
+        role: Role::Initiator,
+        device: &device,
+        drive: drive.clone(),
+        memory: Memory::default(),
+        is_drive_peer: false,
+    };
+    let mut link = Link::new(beginning, Entropy { ephemeral: [2; 32], header: [2; 24] });
+    let remote_key = DeviceKey::from_seed([3; 32]);
+    let mut remote = Secure::new(Role::Responder, &remote_key, Entropy { ephemeral: [4; 32], header: [4; 24] });
+    let joined = |_: &str| true;
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        remote.handle_bytes(&link.take_output(usize::MAX));
+        remote.poll_frame(limits::FRAME).unwrap();
+        link.handle_bytes(now, &remote.take_output(usize::MAX), &joined, &mut events).unwrap();
+    }
+    let hash = *remote.handshake_hash().unwrap();
+    let mut mux = Mux::default();
+    mux.open(PROTOCOL, &drive.channel_id(&hash), &open_handshake(&drive, Role::Responder, &hash, None));
+    assert!(remote.seal(mux.poll_frame().unwrap()));
+    assert!(remote.seal(Vec::new()));
+    link.handle_bytes(now, &remote.take_output(usize::MAX), &joined, &mut events).unwrap();
+    assert!(link.is_proved());
+    // A frame of 65,536 bytes that never comes whole.
+    link.handle_bytes(now, &[0, 0, 1], &joined, &mut events).unwrap();
+    let end = now + limits::FRAME_TIME;
+    while link.handle_timeout(now).is_ok() {
+        assert!(now <= end, "it goes on for ever");
+        now = now + Duration::from_secs(1);
+        link.handle_bytes(now, &[0], &joined, &mut events).unwrap();
+    }
 }

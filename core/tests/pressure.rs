@@ -6,6 +6,7 @@ use peersockets_netem::{World, seconds};
 
 const FIRST: PeerId = PeerId(1);
 const PIECE: usize = 65_536;
+const WEIGHT: usize = limits::MESSAGE_WEIGHT;
 
 /// Two devices that have met, each with the topics `chat` and `file`.
 fn pair() -> (World, [HandleId; 2]) {
@@ -45,10 +46,14 @@ fn what_waits_is_counted_until_it_is_acknowledged() {
     assert_eq!(world.devices[0].swarm.buffered(FIRST), 0);
     world.devices[0].swarm.send(chat, FIRST, vec![1; 1_000]);
     world.devices[0].swarm.send(file, FIRST, vec![2; 30_000]);
-    assert_eq!(world.devices[0].swarm.buffered(FIRST), 31_000, "of all topics");
-    assert_eq!(world.devices[0].swarm.buffered_in_all(), 31_000);
+    assert_eq!(world.devices[0].swarm.buffered(FIRST), 31_000 + 2 * WEIGHT, "of all topics");
+    assert_eq!(world.devices[0].swarm.buffered_in_all(), 31_000 + 2 * WEIGHT);
     world.settle();
-    assert_eq!(world.devices[0].swarm.buffered(FIRST), 31_000, "it has arrived, and that is not known yet");
+    assert_eq!(
+        world.devices[0].swarm.buffered(FIRST),
+        31_000 + 2 * WEIGHT,
+        "it has arrived, and that is not known yet"
+    );
     world.advance(limits::ACK_AFTER);
     assert_eq!(world.devices[0].swarm.buffered(FIRST), 0);
     assert_eq!(drains(&mut world), [], "it was never much");
@@ -59,7 +64,7 @@ fn every_topic_is_told_once_each_time_that_much_has_become_little() {
     let (mut world, [chat, file]) = pair();
     for _ in 0..2 {
         world.relays[0].is_lagging = true;
-        assert_eq!(fill(&mut world, chat) * PIECE, limits::SEND_HIGH_WATER + PIECE);
+        assert_eq!(fill(&mut world, chat) * PIECE, limits::SEND_HIGH_WATER);
         fill(&mut world, file);
         assert_eq!(drains(&mut world), []);
         world.release(0);
@@ -140,5 +145,38 @@ fn what_is_sent_before_the_first_relay_is_joined_waits_too() {
     world.settle();
     world.devices[device].swarm.send(chat, PeerId(2), vec![1; 1_000]);
     let swarm = &world.devices[device].swarm;
-    assert_eq!((swarm.buffered(PeerId(2)), swarm.buffered(PeerId(1)), swarm.buffered_in_all()), (1_000, 0, 1_000));
+    assert_eq!(
+        (swarm.buffered(PeerId(2)), swarm.buffered(PeerId(1)), swarm.buffered_in_all()),
+        (1_000 + WEIGHT, 0, 1_000 + WEIGHT)
+    );
+}
+
+#[test]
+fn however_short_the_messages_are_whoever_keeps_below_the_high_water_never_meets_a_full_queue() {
+    let (mut world, [chat, _]) = pair();
+    world.relays[0].is_lagging = true;
+    let mut sent = 0;
+    while world.devices[0].swarm.buffered(FIRST) <= limits::SEND_HIGH_WATER {
+        world.devices[0].swarm.send(chat, FIRST, Vec::new());
+        sent += 1;
+    }
+    assert_eq!(sent, limits::SEND_HIGH_WATER / limits::MESSAGE_WEIGHT + 1);
+    assert!(!world.events(0).iter().any(|event| matches!(event, Event::Error(_))));
+    world.release(0);
+    world.advance(seconds(5.0));
+    assert_eq!(drains(&mut world).len(), 2);
+}
+
+#[test]
+fn whoever_comes_back_with_much_kept_drains_again() {
+    let (mut world, [chat, file]) = pair();
+    world.go_offline(1);
+    for _ in 0..40 {
+        world.devices[0].swarm.send(chat, FIRST, vec![7; PIECE]);
+    }
+    world.advance(seconds(6.0));
+    assert_eq!(drains(&mut world), [(chat, FIRST), (file, FIRST)], "it left");
+    world.go_online(1);
+    world.advance(seconds(30.0));
+    assert_eq!(drains(&mut world), [(chat, FIRST), (file, FIRST)], "it is back, and has got it");
 }

@@ -7,10 +7,11 @@ use peersockets_core::channel::peersockets::{
 use peersockets_core::conversation::{Established, Heard};
 use peersockets_core::limits;
 use peersockets_core::link::{Host, HostAction};
+use peersockets_core::random::Random;
 use peersockets_core::secure::Role;
 use peersockets_core::swarm::{Config, Event, HandleId, LinkId, Output, PeerId, State, Swarm};
 use peersockets_core::time::{Duration, Time};
-use peersockets_netem::{World, drive, seconds};
+use peersockets_netem::{Weather, World, drive, seconds};
 
 const FIRST: PeerId = PeerId(1);
 
@@ -587,7 +588,7 @@ fn a_remote_that_claims_more_than_was_sent_is_met_anew() {
 fn a_link_of_an_earlier_epoch_ends_and_the_session_goes_on() {
     let mut remote = Remote::new();
     let ours = remote.ours.unwrap().own;
-    remote.connect(5, Some(ours), 0);
+    remote.connect(5, None, 0);
     assert_eq!(remote.presence(), [1, -1, 1], "it began anew");
     remote.send(1, &[b"one"]);
     let newest = remote.link;
@@ -641,4 +642,83 @@ fn a_remote_that_was_reached_by_extensions_keeps_a_session_once_it_opens_the_cha
     assert_eq!(remote.said.last().map(|frame| &frame.payload[..]), Some(&b"\0ours"[..]));
     assert_eq!(remote.swarm.stats().peers[1].queued_bytes, 4, "until it is acknowledged");
     assert_eq!(remote.presence(), [1, 2]);
+}
+
+#[test]
+fn acknowledgements_do_not_cut_off_the_last_words_of_a_host() {
+    let mut world = World::new(1);
+    let (host, page) = (world.add_host(&[0]), world.add(&[0]));
+    let (watch, heard) = (world.devices[page].swarm.watch(), world.devices[page].swarm.join("chat"));
+    let topic = world.devices[host].swarm.join("chat");
+    world.settle();
+    assert_eq!(world.presence(page, watch), [1]);
+    world.weather = Weather::new(Duration::from_millis(50), Duration::ZERO, Random::from_seed([1; 32]));
+    world.devices[host].is_stuck = true;
+    for number in 0..30_u32 {
+        let mut message = vec![0; 60_000];
+        message[..4].copy_from_slice(&number.to_le_bytes());
+        world.devices[host].swarm.send(topic, FIRST, message);
+    }
+    world.advance(Duration::from_millis(150));
+    world.devices[host].swarm.say_last_words(world.now);
+    world.advance(Duration::from_millis(100));
+    assert_eq!(world.reports(host), []);
+    world.devices[host].is_stuck = false;
+    let socket = world.socket(host, 0);
+    world.devices[host].swarm.handle_socket_buffered(socket, 0);
+    world.advance(seconds(20.0));
+    let events = world.events(page);
+    let arrived =
+        events.iter().filter(|event| matches!(event, Event::Message { topic, .. } if *topic == heard)).count();
+    assert!(arrived > 15, "{arrived} arrived");
+    assert_eq!(presence_in(&events, watch), [-1]);
+}
+
+#[test]
+fn a_message_to_who_left_costs_nobody_what_is_kept_for_him() {
+    let mut world = World::new(1);
+    let sender = world.add(&[0]);
+    let topic = world.devices[sender].swarm.join("chat");
+    let others: Vec<usize> = (0..5).map(|_| world.add(&[0])).collect();
+    world.settle();
+    world.devices[others[4]].swarm.close(world.now);
+    world.settle();
+    for (index, device) in others[..4].iter().enumerate() {
+        world.go_offline(*device);
+        world.kill_sockets(*device);
+        for _ in 0..16 {
+            world.devices[sender].swarm.send(topic, PeerId(index as u32 + 1), vec![0; (1 << 20) - 1]);
+        }
+        world.advance(seconds(13.0));
+    }
+    world.events(sender);
+    world.devices[sender].swarm.send(topic, PeerId(5), vec![0; 1 << 20]);
+    assert_eq!(world.reports(sender), []);
+}
+
+#[test]
+fn a_device_that_goes_on_with_a_session_which_was_given_up_learns_it_and_begins_anew() {
+    let mut remote = Remote::new();
+    let ours = remote.ours.unwrap().own;
+    remote.send(1, &[b"one"]);
+    // Another process with the same device key comes, while the first one lives.
+    remote.link = remote.swarm.handle_stream(remote.now, Host::Here);
+    let established = Established { remote: [2; 32], role: Role::Initiator, handshake_hash: HASH };
+    remote.swarm.handle_stream_opened(remote.now, remote.link, established);
+    remote.drain();
+    let standing = Standing { own: Incarnation { device: [8; 32], epoch: 0 }, other: None, received: 0 };
+    let handshake = open_handshake(&drive(1), Role::Responder, &HASH, Some(&standing));
+    remote.swarm.handle_stream_heard(remote.now, remote.link, Heard::Opened(&handshake));
+    remote.drain();
+    assert_eq!(remote.presence(), [1, -1, 1]);
+    // The first one still knows a session with us.
+    remote.connect(0, Some(ours), 0);
+    assert!(remote.has_ended, "it does not go on");
+    assert_eq!(remote.presence(), [1, -1, 1, -1]);
+    remote.connect(0, Some(ours), 0);
+    assert_eq!(remote.ours.unwrap().own.epoch, ours.epoch + 1, "it is told of another end");
+    remote.send(1, &[b"two"]);
+    assert!(!remote.has_ended);
+    assert_eq!(remote.presence(), [1, -1, 1, -1, 1]);
+    assert!(!remote.events.iter().any(|event| matches!(event, Event::Error(_))));
 }

@@ -242,7 +242,7 @@ impl Meeting {
 
     fn relay_hears(&mut self, message: &[u8]) {
         match ToRelay::decode(message).expect("a device writes well-formed frames") {
-            ToRelay::Join { .. } => self.relay_says(&FromRelay::Welcome { member: OWN_MEMBER, present: Vec::new() }),
+            ToRelay::Join { .. } => self.relay_says(&FromRelay::Welcome { member: OWN_MEMBER, lends: false, present: Vec::new() }),
             ToRelay::Dial(line) => self.relay_says(&FromRelay::HungUp(line, HangupReason::Gone)),
             ToRelay::Hangup(line, _) => {
                 self.links.iter_mut().filter(|link| link.line == line).for_each(|link| link.is_over = true);
@@ -318,7 +318,7 @@ impl Meeting {
                 self.has_left_since = false;
                 self.most = self.most.max(number);
             }
-            Event::Error(_) | Event::State(_) => {}
+            Event::Drain { .. } | Event::Error(_) | Event::State(_) => {}
         }
     }
 }

@@ -133,7 +133,8 @@ impl World {
 
     pub(crate) fn add_in(&mut self, drive: DriveKey, config: Config<'_>) -> usize {
         let mut seed = [0x5e; 32];
-        seed[0] = self.devices.len() as u8;
+        seed[..2].copy_from_slice(&(self.devices.len() as u16).to_le_bytes());
+        seed[1] ^= 0x5e;
         self.devices.push(Device {
             swarm: Swarm::new(self.now, seed, drive, Config { session_time: self.session_time, ..config }),
             events: Vec::new(),

@@ -15,6 +15,8 @@ const HANDLES = 4_096;
 const MESSAGES = 256;
 /** Bytes of those messages at most: 1 MiB. */
 const BYTES = 1024 * 1024;
+/** What a message counts for beside its bytes. */
+const WEIGHT = 16;
 
 /** What Rust says too when one more is opened. */
 export const tooManyHandles: Problem = { code: 'too-many-handles', reason: `${HANDLES} topics and watchers are open already` };
@@ -24,7 +26,7 @@ export class Backlog {
   readonly #calls = new Set<Call>();
   /** The handles that are open, and whether messages wait on each. */
   readonly #handles = new Map<Call, boolean>();
-  /** Bytes of the messages for each peer. */
+  /** What the messages for each peer count for. */
   readonly #peers = new Map<number, number>();
   #messages = 0;
   #bytes = 0;
@@ -53,9 +55,9 @@ export class Backlog {
     return this.#messages < MESSAGES && this.#bytes + bytes <= BYTES;
   }
 
-  /** Bytes of the messages that wait, for one peer or for all. */
-  bytes(peerId?: number): number {
-    return peerId === undefined ? this.#bytes : (this.#peers.get(peerId) ?? 0);
+  /** What the messages that wait count for, for one peer or for all. */
+  weight(peerId?: number): number {
+    return peerId === undefined ? this.#bytes + this.#messages * WEIGHT : (this.#peers.get(peerId) ?? 0);
   }
 
   /** Adds a call that sends a peer a message of this many bytes on a handle. On one that is not open it does nothing. */
@@ -63,7 +65,7 @@ export class Backlog {
     if (!this.#handles.has(opening)) return;
     this.#handles.set(opening, true);
     this.#calls.add(call);
-    this.#peers.set(peerId, this.bytes(peerId) + bytes);
+    this.#peers.set(peerId, (this.#peers.get(peerId) ?? 0) + bytes + WEIGHT);
     this.#messages += 1;
     this.#bytes += bytes;
   }

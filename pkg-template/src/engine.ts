@@ -113,9 +113,9 @@ export class Engine {
     else this.#call(closing);
   }
 
-  /** Bytes of the messages that wait to be sent to a peer, or to all: `half` tells it once Rust is there. */
+  /** What the messages count for that wait to be sent to a peer, or to all: `half` tells it once Rust is there. */
   buffered(peerId: number | undefined, half: (() => number | undefined) | undefined): number {
-    if (this.#isLoading) return this.#backlog.bytes(peerId);
+    if (this.#isLoading) return this.#backlog.weight(peerId);
     let bytes: number | undefined;
     this.callIfOpen(() => {
       bytes = half?.();

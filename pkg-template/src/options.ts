@@ -72,7 +72,7 @@ export function fillIn(options: PeerSocketsOptions, page: Page): GlueOptions {
  */
 export function chooseSessionTime(sessionTime: number | undefined): { sessionTime?: number } {
   if (sessionTime === undefined) return {};
-  if (typeof sessionTime !== 'number' || !(sessionTime >= 0)) throw new TypeError('sessionTime is no number of milliseconds');
+  if (typeof sessionTime !== 'number' || !(sessionTime >= 0 && sessionTime < Infinity)) throw new TypeError('sessionTime is no number of milliseconds');
   return { sessionTime };
 }
 

@@ -65,6 +65,13 @@ test('as_much_waits_for_the_wasm_as_for_the_first_relay', () => {
   assert.equal(bytes.hasRoom(1), false);
 });
 
+test('a_message_that_waits_for_the_wasm_counts_as_much_as_after', () => {
+  const [backlog, handle] = [new Backlog(), {}];
+  backlog.open(handle);
+  backlog.send(handle, {}, 1, 100);
+  assert.deepEqual([backlog.weight(1), backlog.weight(2), backlog.weight()], [100 + limits.MESSAGE_WEIGHT, 0, 100 + limits.MESSAGE_WEIGHT]);
+});
+
 test('as_many_handles_are_open_before_the_wasm_is_loaded_as_after', () => {
   const backlog = new Backlog();
   for (let count = 0; count < limits.HANDLES; count += 1) assert.equal(backlog.open({}), true);
@@ -83,7 +90,7 @@ test('the_types_and_remedies_state_the_limits_of_rust', async () => {
       `${binary(SEND_QUEUE)} or ${number(SEND_QUEUE_MESSAGES)} messages wait for that peer`,
       `messages of ${TOPICS} topics`,
       `${EARLY_MESSAGES} messages or ${binary(EARLY_BYTES)} in all`,
-      `Over ${binary(limits.SEND_HIGH_WATER)} waited for a peer`, `is over ${binary(limits.SEND_HIGH_WATER)}`, `when ${binary(limits.SEND_LOW_WATER)} or less are left`,
+      `and ${limits.MESSAGE_WEIGHT} for each message`, `Over ${binary(limits.SEND_HIGH_WATER)} waited for a peer`, `is over ${binary(limits.SEND_HIGH_WATER)}`, `when ${binary(limits.SEND_LOW_WATER)} or less are left`,
     ],
     'peer-sockets.d.ts': [
       `over ${TOPIC_NAME} bytes of UTF-8`, `\`too-many-topics\` (over ${TOPICS})`, `${RELAYS} at most`, `${DRIVE_PEERS} at most`, `as far as ${binary(LAST_WORDS)} for each peer`,

@@ -149,6 +149,11 @@ impl Outbox {
         self.bytes
     }
 
+    /// What they count for: their bytes, and [`limits::MESSAGE_WEIGHT`] for each.
+    pub fn weight(&self) -> usize {
+        self.bytes + self.messages() * limits::MESSAGE_WEIGHT
+    }
+
     /// Whether nothing is to be sent.
     pub fn is_empty(&self) -> bool {
         self.waiting == 0 && self.to_repeat().is_none()

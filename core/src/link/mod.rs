@@ -158,6 +158,11 @@ impl Link {
         self.conversation.queued_bytes()
     }
 
+    /// What those messages count for.
+    pub fn queued_weight(&self) -> usize {
+        self.conversation.queued_weight()
+    }
+
     /// Handles bytes from the carrier. Events are appended to `events` in order; an error ends the link.
     pub fn handle_bytes(
         &mut self,

@@ -67,7 +67,7 @@ impl Sealed {
         loop {
             let frame = self.secure.poll_frame(longest_frame(conversation))?;
             self.open_channels_when_established(conversation, surroundings)?;
-            if self.secure.has_heard_keepalive() {
+            if self.secure.take_keepalive() {
                 conversation.heard_keepalive();
                 conversation.handle_frame();
             }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::LinkId;
 use super::output::PeerId;
+use crate::channel::outbox::Outbox;
 use crate::channel::peersockets::{Incarnation, Standing};
 use crate::limits;
 use crate::path::Path;
@@ -99,6 +100,8 @@ pub enum Admission {
     Crowded,
     /// It was made for a session that is over, or the device has links of a session and this is none.
     Stale,
+    /// It goes on with a session that was given up when the device, or another one with its key, began anew: what is between us is over.
+    Forgotten(PeerId),
 }
 
 /// How a device's link came to its end.
@@ -131,6 +134,8 @@ pub struct Devices {
     devices: Table<PeerId, Device>,
     /// Devices without a link or session, the one that left first in front.
     departed: VecDeque<PeerId>,
+    /// Devices for whom something was kept that had to be forgotten, until that is told.
+    forgotten: Vec<PeerId>,
     last_peer: u32,
     /// What names our end of every session; the epoch is that of a device which we do not remember.
     incarnation: Incarnation,
@@ -145,6 +150,7 @@ impl Devices {
         Self {
             devices: Table::default(),
             departed: VecDeque::new(),
+            forgotten: Vec::new(),
             last_peer: 0,
             incarnation: Incarnation { device: name, epoch: 0 },
             last_epoch: 0,
@@ -185,13 +191,26 @@ impl Devices {
         if is_older || is_lesser {
             return Admission::Stale;
         }
+        let goes_on_with_us = standings.is_some_and(|(_, theirs)| theirs.other == Some(own));
+        if goes_on_with_us
+            && let Some(device) = known
+            && (!goes_on || device.path.is_none())
+        {
+            return Admission::Forgotten(device.peer);
+        }
         if known.is_none_or(|device| !device.is_present()) && self.present().count() >= limits::DEVICES {
             return Admission::Crowded;
         }
         let peer = known.map(|device| device.peer);
+        let gives_up = known.is_some_and(|device| device.path.is_some()) && standings.is_none();
+        let next_epoch = self.last_epoch + u64::from(gives_up);
+        self.last_epoch = next_epoch;
         let device = self.remembered(key, peer);
         let was_here = device.is_present();
         let mut over = Vec::new();
+        if gives_up {
+            device.epoch = next_epoch;
+        }
         if !goes_on {
             over = std::mem::take(&mut device.links);
             device.path = None;
@@ -207,7 +226,7 @@ impl Devices {
             (true, true) => Change::None,
             (true, false) => Change::LeftAndJoined,
         };
-        let knows_us = standings.filter(|(_, theirs)| theirs.other == Some(own));
+        let knows_us = standings.filter(|_| goes_on_with_us);
         let acknowledged = knows_us.map(|(_, theirs)| theirs.received);
         Admission::Admitted { peer: device.peer, change, over, acknowledged }
     }
@@ -334,6 +353,19 @@ impl Devices {
         self.forget_oldest(|path| path.outbox.as_ref().is_some_and(|outbox| outbox.bytes() > 0))
     }
 
+    /// Bytes that could be given up so.
+    pub fn bytes_for_missed(&self) -> usize {
+        let is_missed = |device: &&Device| matches!(device.presence, Presence::Missed(_));
+        let outboxes =
+            self.devices.values().filter(is_missed).filter_map(|device| device.path.as_ref()?.outbox.as_ref());
+        outboxes.map(Outbox::bytes).sum()
+    }
+
+    /// Takes the devices for whom something was kept that had to make room for other sessions.
+    pub fn take_forgotten(&mut self) -> Vec<PeerId> {
+        std::mem::take(&mut self.forgotten)
+    }
+
     fn forget_oldest(&mut self, is_meant: impl Fn(&Path) -> bool) -> Option<PeerId> {
         let missed = self.devices.values().filter_map(|device| match device.presence {
             Presence::Missed(until) if device.path.as_ref().is_some_and(&is_meant) => Some((until, device.peer)),
@@ -425,8 +457,12 @@ impl Devices {
         while self.devices.values().filter(|device| matches!(device.presence, Presence::Missed(_))).count()
             > limits::SESSIONS
         {
-            if self.forget_oldest(|path| path.outbox.is_some()).is_none() {
-                break;
+            // What nobody waits for goes first.
+            if self.forget_oldest(|path| path.outbox.as_ref().is_some_and(|outbox| outbox.bytes() == 0)).is_none() {
+                match self.forget_oldest(|path| path.outbox.is_some()) {
+                    Some(peer) => self.forgotten.push(peer),
+                    None => break,
+                }
             }
         }
         while self.departed.len() > limits::DEPARTED_DEVICES {
@@ -462,6 +498,7 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
 
     fn key(number: usize) -> Key {
         let mut key = [0; 32];
@@ -474,7 +511,7 @@ mod tests {
         match devices.add_link(key(number), LinkId(link), None) {
             Admission::Admitted { peer, change, .. } => Some((peer, change)),
             Admission::Crowded => None,
-            Admission::Stale => panic!("there is no session"),
+            Admission::Stale | Admission::Forgotten(_) => panic!("there is no session"),
         }
     }
 
@@ -505,5 +542,32 @@ mod tests {
         devices.remove_link(Time::default(), PeerId(1), LinkId(0), Loss::Cut, false);
         assert!(add(&mut devices, 9_999, 9_999).is_some());
         assert_eq!(add(&mut devices, 0, 0), None, "also one that was here before");
+    }
+
+    #[test]
+    fn of_too_many_sessions_those_go_first_for_which_nothing_waits_and_the_others_are_told_of() {
+        let mut devices = Devices::new([7; 32], limits::SESSION_TIME);
+        let now = Time::default();
+        for number in 0..=2 * limits::SESSIONS {
+            let standing = Standing { own: Incarnation { device: key(number), epoch: 0 }, other: None, received: 0 };
+            let ours = Standing { own: devices.incarnation, other: None, received: 0 };
+            let link = LinkId(number as u32);
+            let Admission::Admitted { peer, .. } = devices.add_link(key(number), link, Some((ours, standing))) else {
+                panic!("there is room");
+            };
+            let mut outbox = Outbox::of_session(Budget::new(usize::MAX));
+            // For every other one something waits.
+            if number % 2 == 0 {
+                outbox.push(&"chat".into(), vec![1]).unwrap();
+            }
+            devices.get_mut(peer).and_then(|device| device.path.as_mut()).unwrap().outbox = Some(outbox);
+            devices.remove_link(now, peer, link, Loss::Cut, true);
+            devices.miss(now, peer);
+            let forgotten = if number < 2 * limits::SESSIONS { vec![] } else { vec![PeerId(1)] };
+            assert_eq!(devices.take_forgotten(), forgotten);
+        }
+        let waits =
+            |device: &Device| device.path.as_ref().is_some_and(|path| path.outbox.as_ref().unwrap().bytes() > 0);
+        assert_eq!(devices.devices.values().filter(|device| waits(device)).count(), limits::SESSIONS);
     }
 }

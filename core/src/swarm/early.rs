@@ -49,14 +49,15 @@ impl EarlyMessages {
         taken
     }
 
-    /// Bytes of those for a peer.
-    pub fn bytes_for(&self, peer: PeerId) -> usize {
-        self.waiting.iter().filter(|early| early.peer == peer).map(|early| early.message.len()).sum()
+    /// What those for a peer count for.
+    pub fn weight_for(&self, peer: PeerId) -> usize {
+        let weights = self.waiting.iter().filter(|early| early.peer == peer);
+        weights.map(|early| early.message.len() + limits::MESSAGE_WEIGHT).sum()
     }
 
-    /// Bytes of all.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// What all count for.
+    pub fn weight(&self) -> usize {
+        self.bytes + self.waiting.len() * limits::MESSAGE_WEIGHT
     }
 
     /// Drops what waits: who is not here now is nobody.

@@ -21,7 +21,7 @@ mod sockets;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::channel::outbox::{Bound, QueueFull};
+use crate::channel::outbox::{Bound, Outbox, QueueFull};
 use crate::code::Code;
 use crate::conversation::Memory;
 use crate::drive::DriveKey;
@@ -251,11 +251,7 @@ impl Swarm {
         if !self.devices.was_assigned(peer) {
             return (self.keeps_early(peer) && !self.early.has_room(length)).then(too_early);
         }
-        let device = self.devices.get(peer).filter(|device| device.is_present())?;
-        let bound = match device.links.first().and_then(|link| self.links.get(link)) {
-            Some(attached) => attached.link.bound(length),
-            None => device.path.as_ref()?.outbox.as_ref()?.bound(length),
-        };
+        let bound = self.bound(peer, length)?;
         bound.filter(|bound| *bound != Bound::All).map(|bound| bound.to_string())
     }
 
@@ -346,6 +342,7 @@ impl Swarm {
         let peers = self.devices.present().map(|device| {
             let attached = device.links.first().and_then(|link| self.links.get(link));
             let place = attached.and_then(|attached| attached.carrier.place());
+            let waiting = || device.path.as_ref()?.outbox.as_ref().map(Outbox::bytes);
             PeerStats {
                 peer: device.peer,
                 key: device.key,
@@ -355,7 +352,7 @@ impl Swarm {
                 }),
                 url: place.map(|place| self.endpoint(place).url.clone()),
                 traffic: device.traffic,
-                queued_bytes: self.buffered(device.peer),
+                queued_bytes: attached.map_or_else(|| waiting().unwrap_or(0), |attached| attached.link.queued_bytes()),
             }
         });
         Stats {
@@ -396,6 +393,7 @@ impl Swarm {
             let event = |watch: &_| Pending::Output(Output::Event(Event::Leave { watch: *watch, peer }));
             self.outputs.extend(self.handles.watches().iter().map(event));
         }
+        self.report_forgotten();
         if joins {
             let event = |watch: &_| Pending::Output(Output::Event(Event::Join { watch: *watch, peer }));
             self.outputs.extend(self.handles.watches().iter().map(event));
@@ -404,6 +402,7 @@ impl Swarm {
                     self.report(unsent(handle, &topic, peer, Code::QueueFull, bound.to_string(), message));
                 }
             }
+            self.note_pressure(peer);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Back-pressure: how much waits for whom, and who is told once it is little again.
 //!
-//! What is in a session counts until it is acknowledged, as it does for [`limits::SEND_QUEUE`]: whoever keeps below
-//! [`limits::SEND_HIGH_WATER`] never meets `queue-full`.
+//! What is in a session counts until it is acknowledged, and each message counts [`limits::MESSAGE_WEIGHT`] beside its bytes: whoever keeps
+//! below [`limits::SEND_HIGH_WATER`] has neither too many bytes nor too many messages waiting for a peer. For many peers, and on many
+//! topics, there are bounds for all together.
 
 use super::output::{Event, Output, PeerId};
 use super::{Pending, Swarm};
@@ -9,24 +10,25 @@ use crate::channel::outbox::Outbox;
 use crate::limits;
 
 impl Swarm {
-    /// Bytes of the messages to a peer, on all topics, that have not been sent, or not acknowledged in a session. None to one who left.
+    /// What the messages to a peer count for, on all topics, that have not been sent, or not acknowledged in a session. Nothing to one who
+    /// left.
     pub fn buffered(&self, peer: PeerId) -> usize {
         if !self.devices.was_assigned(peer) {
-            return self.early.bytes_for(peer);
+            return self.early.weight_for(peer);
         }
         let Some(device) = self.devices.get(peer).filter(|device| device.is_present()) else {
             return 0;
         };
         match device.links.first().and_then(|link| self.links.get(link)) {
-            Some(attached) => attached.link.queued_bytes(),
-            None => device.path.as_ref().and_then(|path| path.outbox.as_ref()).map_or(0, Outbox::bytes),
+            Some(attached) => attached.link.queued_weight(),
+            None => device.path.as_ref().and_then(|path| path.outbox.as_ref()).map_or(0, Outbox::weight),
         }
     }
 
     /// The same for all peers together.
     pub fn buffered_in_all(&self) -> usize {
         let present = self.devices.present().map(|device| self.buffered(device.peer));
-        present.sum::<usize>() + self.early.bytes()
+        present.sum::<usize>() + self.early.weight()
     }
 
     /// A message was queued for a peer: if much waits now, the application is told when it is little.

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::devices::{Admission, Change, Due, Loss};
-use super::output::{PeerId, Report};
+use super::output::{PeerId, Report, State};
 use super::{Attached, LinkId, Swarm};
-use crate::channel::outbox::{Outbox, QueueFull};
+use crate::channel::outbox::{Bound, Outbox, QueueFull};
 use crate::code::Code;
 use crate::error::{ChannelViolation, LinkError};
 use crate::limits;
@@ -26,6 +26,11 @@ impl Swarm {
                 return None;
             }
             Admission::Stale => {
+                self.hang_up(now, id, HangupReason::Timeout);
+                return None;
+            }
+            Admission::Forgotten(peer) => {
+                self.end_session(now, peer, HangupReason::Timeout);
                 self.hang_up(now, id, HangupReason::Timeout);
                 return None;
             }
@@ -82,12 +87,11 @@ impl Swarm {
     /// Queues a message for a device that is here.
     pub(super) fn send_to(&mut self, peer: PeerId, topic: &Arc<str>, message: Vec<u8>) -> Result<(), QueueFull> {
         let length = message.len();
-        while !self.memory.queues.has_room(length)
-            && let Some(oldest) = self.devices.forget_oldest_that_waits()
-        {
-            let text =
-                format!("what waited for peer {} is given up: {} bytes wait already", oldest.0, limits::SEND_QUEUES);
-            self.report(Report { peer: Some(oldest), ..Report::new(Code::SessionDropped, text) });
+        match self.bound(peer, length) {
+            None => return Ok(()),
+            Some(Some(Bound::All)) => self.make_room(length),
+            Some(Some(bound)) => return Err(QueueFull { message, bound }),
+            Some(None) => {}
         }
         let Some(device) = self.devices.get_mut(peer).filter(|device| device.is_present()) else {
             return Ok(());
@@ -108,6 +112,40 @@ impl Swarm {
         Ok(())
     }
 
+    /// What a message of this length to a peer would be too much for; nothing if it is not here.
+    pub(super) fn bound(&self, peer: PeerId, length: usize) -> Option<Option<Bound>> {
+        let device = self.devices.get(peer).filter(|device| device.is_present())?;
+        match device.links.first().and_then(|link| self.links.get(link)) {
+            Some(attached) => Some(attached.link.bound(length)),
+            None => Some(device.path.as_ref()?.outbox.as_ref()?.bound(length)),
+        }
+    }
+
+    /// Gives up what waits for who is missed, as far as a message of this length needs it, and if that helps.
+    fn make_room(&mut self, length: usize) {
+        let queues = self.memory.queues.clone();
+        if !queues.would_have_room(length, self.devices.bytes_for_missed()) {
+            return;
+        }
+        while !queues.has_room(length)
+            && let Some(oldest) = self.devices.forget_oldest_that_waits()
+        {
+            self.report_given_up(oldest, &format!("{} bytes wait already", limits::SEND_QUEUES));
+        }
+    }
+
+    /// Tells of what was kept for devices that left, and had to make room for others that did.
+    pub(super) fn report_forgotten(&mut self) {
+        for peer in self.devices.take_forgotten() {
+            self.report_given_up(peer, &format!("{} sessions are kept already", limits::SESSIONS));
+        }
+    }
+
+    fn report_given_up(&mut self, peer: PeerId, why: &str) {
+        let text = format!("what waited for peer {} is given up: {why}", peer.0);
+        self.report(Report { peer: Some(peer), ..Report::new(Code::SessionDropped, text) });
+    }
+
     /// Whether a message of a session is to be given out. An error ends its link.
     pub(super) fn receive(&mut self, now: Time, peer: PeerId, number: u64, length: usize) -> Result<bool, LinkError> {
         let path = self.devices.get_mut(peer).and_then(|device| device.path.as_mut());
@@ -120,7 +158,9 @@ impl Swarm {
 
     /// A device has so many of our messages.
     pub(super) fn acknowledge(&mut self, peer: PeerId, count: u64) -> Result<(), LinkError> {
-        let Some(device) = self.devices.get_mut(peer).filter(|device| device.path.is_some()) else {
+        // Whoever has said its last words keeps nothing that they could be about.
+        let is_closed = self.state == State::Closed;
+        let Some(device) = self.devices.get_mut(peer).filter(|device| device.path.is_some() && !is_closed) else {
             return Ok(());
         };
         match device.links.first().and_then(|first| self.links.get_mut(first)) {
