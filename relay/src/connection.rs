@@ -22,7 +22,7 @@ use tracing::debug;
 
 use crate::access::Pass;
 use crate::address::ClientAddress;
-use crate::limits::{BATCH, FAREWELL_TIME, Limits, READ_BUFFER, WRITE_BUFFER};
+use crate::limits::{BATCH, FAREWELL_BYTES, FAREWELL_TIME, Limits, READ_BUFFER, WRITE_BUFFER};
 use crate::mailbox::{Frames, Mailbox};
 use crate::read_limit::ReadLimit;
 use crate::refusal::Refusal;
@@ -66,7 +66,7 @@ impl<R: Rooms> Connection<R> {
     pub async fn new(relay: Arc<Relay<R>>, address: ClientAddress, mut stream: Stream, already_read: Bytes) -> Self {
         let Limits { client_burst, client_rate, .. } = relay.limits;
         let (pauses, total) = (relay.metrics.waits_for_rate.clone(), relay.budgets.total());
-        stream.limit_reads(Some(ReadLimit::new(client_burst, client_rate, pauses, total)));
+        stream.limit_reads(ReadLimit::new(client_burst, client_rate, pauses, total));
         let traffic = stream.traffic();
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER)
@@ -105,7 +105,10 @@ impl<R: Rooms> Connection<R> {
     }
 
     /// Tells the client why it is not served.
-    pub async fn refuse(self, refusal: Refusal) {
+    pub async fn refuse(mut self, refusal: Refusal) {
+        // Who is not served gets no burst either.
+        let (pauses, total) = (self.relay.metrics.waits_for_rate.clone(), self.relay.budgets.total());
+        self.socket.get_mut().limit_reads(ReadLimit::new(FAREWELL_BYTES, 1, pauses, total));
         debug!(address = %self.address, code = refusal.code().name(), "a client was refused");
         finish(&self.relay, self.socket, Frames::default(), refusal.into()).await;
     }
@@ -307,7 +310,6 @@ async fn say_farewell(
     socket.feed(Message::Binary(frame.into())).await?;
     socket.close(Some(CloseFrame { code: refusal.close_code(), reason: code.into() })).await?;
     let stream = socket.get_mut();
-    stream.limit_reads(None);
     stream.shutdown().await?;
     let mut rest = [0; 1_024];
     while stream.read(&mut rest).await? > 0 {}

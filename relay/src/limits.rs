@@ -39,6 +39,8 @@ pub const LEAST_TAKEN: u64 = 256 * 1024;
 pub const ADDRESSES: usize = 16_384;
 /// Time for a refused client to read why and to close.
 pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
+/// Bytes that are still read from a client which is refused at the door: closing on unread ones could destroy the refusal on its way.
+pub const FAREWELL_BYTES: usize = 128 * 1024;
 /// Frames of one socket that are passed on before their receivers are woken and others get their turn.
 pub const BATCH: usize = 64;
 

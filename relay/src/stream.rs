@@ -30,8 +30,8 @@ impl Stream {
         }
     }
 
-    /// From now on it is read no faster than `limit` allows, or as fast as it can be.
-    pub fn limit_reads(&mut self, limit: Option<ReadLimit>) {
+    /// From now on it is read no faster than `limit` allows.
+    pub fn limit_reads(&mut self, limit: ReadLimit) {
         match self {
             Self::Plain(stream) => stream.limit_reads(limit),
             Self::Tls(stream) => stream.get_mut().0.limit_reads(limit),

@@ -96,9 +96,9 @@ impl<S> Counted<S> {
         self.traffic.clone()
     }
 
-    /// From now on it is read no faster than `limit` allows, or as fast as it can be.
-    pub fn limit_reads(&mut self, limit: Option<ReadLimit>) {
-        self.limit = limit;
+    /// From now on it is read no faster than `limit` allows.
+    pub fn limit_reads(&mut self, limit: ReadLimit) {
+        self.limit = Some(limit);
     }
 }
 

@@ -49,6 +49,21 @@ async fn a_full_room_takes_nobody_until_someone_leaves() {
 }
 
 #[tokio::test]
+async fn a_refused_client_is_read_no_further_than_its_refusal_needs() {
+    let relay = Relay::start(&["--auth-token=0123456789abcdef0123456789abcdef"]);
+    let mut client = Client::connect(&relay).await;
+    assert!(matches!(client.event().await, Event::Refused(code, _) if code == "unauthorized"));
+    let stream = client.socket.get_mut();
+    let chunk = vec![7; 64 * 1024];
+    let mut taken = 0;
+    while let Ok(bytes) = timeout(PATIENCE, stream.write(&chunk)).await.expect("the relay closes it") {
+        taken += bytes;
+    }
+    // The buffers of two systems take some megabytes.
+    assert!(taken < 24 * 1024 * 1024, "{taken} bytes were taken");
+}
+
+#[tokio::test]
 async fn a_room_takes_a_limited_number_of_members_of_one_address() {
     let relay = Relay::start(&["--room-members-per-address=2"]);
     let _first = Client::join(&relay, ROOM).await;
