@@ -128,8 +128,8 @@ impl Access {
         })
     }
 
-    /// Decides by the request for a WebSocket. Which rooms are open is asked at the JOIN: [`Pass::check`].
-    pub fn admit(&self, uri: &Uri, headers: &HeaderMap) -> Result<Pass, Denied> {
+    /// Decides at `now` by the request for a WebSocket. Which rooms are open is asked at the JOIN: [`Pass::check`].
+    pub fn admit(&self, uri: &Uri, headers: &HeaderMap, now: SystemTime) -> Result<Pass, Denied> {
         self.check_origin(headers)?;
         if self.token.is_none() && self.rooms.is_none() {
             return Ok(Pass::Everywhere);
@@ -139,7 +139,8 @@ impl Access {
             return Ok(Pass::Everywhere);
         }
         let signed = self.rooms.as_ref().and_then(|secret| secret.verify(shown));
-        signed.map(|token| Pass::Signed(Box::new(token))).ok_or(Denied::WrongToken)
+        let token = signed.ok_or(Denied::WrongToken)?;
+        if token.has_expired(now) { Err(Denied::Expired) } else { Ok(Pass::Signed(Box::new(token))) }
     }
 
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), Denied> {
@@ -157,7 +158,7 @@ impl Access {
 }
 
 impl Pass {
-    /// Whether `room` may be joined at `now`.
+    /// Whether `room` may be joined at `now`, which may be long after it was given.
     pub fn check(&self, room: RoomId, now: SystemTime) -> Result<(), Denied> {
         match self {
             Self::Everywhere => Ok(()),
@@ -206,5 +207,27 @@ impl FromStr for Origin {
             return Err(format!("browsers leave this port out: write {scheme}://{}", authority.host()));
         }
         Ok(Self(origin))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn a_token_that_expires_between_the_upgrade_and_the_join_opens_nothing() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let secret: Secret = "0123456789abcdef0123456789abcdef".parse().expect("a secret");
+        let room = RoomId([7; 32]);
+        let token = RoomSecret::new(&secret).sign(&RoomToken::lasting(Some(room), at(100), Duration::from_secs(60)));
+        let options = AccessOptions { room_secret: Some(secret), ..AccessOptions::default() };
+        let access = Access::new(&options).expect("no file is read");
+        let uri: Uri = format!("/relay?token={token}").parse().expect("a URI");
+        let pass = access.admit(&uri, &HeaderMap::new(), at(159)).expect("it is good");
+        assert_eq!(pass.check(room, at(159)), Ok(()));
+        assert_eq!(pass.check(room, at(160)), Err(Denied::Expired));
+        assert_eq!(access.admit(&uri, &HeaderMap::new(), at(160)), Err(Denied::Expired));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -42,7 +42,7 @@ pub async fn upgrade<R: Rooms>(State(relay): State<Arc<Relay<R>>>, mut request: 
     if relay.draining.is_cancelled() {
         return (about_relay(), Away(relay.limits.back_in)).into_response();
     }
-    let pass = relay.access.admit(request.uri(), request.headers());
+    let pass = relay.access.admit(request.uri(), request.headers(), SystemTime::now());
     let extensions = request.extensions_mut();
     let (Some(upgrade), Some(peer)) = (extensions.remove::<OnUpgrade>(), extensions.remove::<Peer>()) else {
         return (about_relay(), UpgradeError::NotAWebSocket).into_response();

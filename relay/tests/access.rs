@@ -172,14 +172,12 @@ async fn a_signed_token_opens_its_room_until_it_expires() {
     enters(show(&signed(Some(ROOM), now, 3_600)).await).await;
     enters(show(&signed(None, now, 3_600)).await).await;
 
-    for (token, expected) in [
-        (signed(Some([1; 32]), now, 3_600), "the token for this relay is one for another drive"),
-        (signed(Some(ROOM), now - Duration::from_secs(60), 60), "the token for this relay has expired"),
-    ] {
-        let mut client = show(&token).await;
-        client.send(ToRelay::Join { room: ROOM }).await;
-        assert_eq!(is_refused(client).await, expected);
-    }
+    let mut client = show(&signed(Some([1; 32]), now, 3_600)).await;
+    client.send(ToRelay::Join { room: ROOM }).await;
+    assert_eq!(is_refused(client).await, "the token for this relay is one for another drive");
+    // At once: it takes no place until the time for a JOIN is over.
+    let expired = show(&signed(Some(ROOM), now - Duration::from_secs(60), 60)).await;
+    assert_eq!(is_refused(expired).await, "the token for this relay has expired");
     let other = RoomSecret::new(&SECRET.to_uppercase().parse().expect("a secret"));
     let forged = other.sign(&RoomToken::lasting(None, now, Duration::from_secs(3_600)));
     assert_eq!(is_refused(show(&forged).await).await, "the token for this relay is wrong");
