@@ -131,14 +131,17 @@ impl Place {
         if entry.tally.sockets >= limits.connections_per_address {
             return Err(Refusal::TooManyFromAddress(limits.connections_per_address));
         }
-        if !entry.new_sockets.take(1, Instant::now()) {
-            return Err(Refusal::TooFast {
-                burst: limits.new_connections_burst,
-                per_second: limits.new_connections_per_second,
-            });
-        }
+        entry.open_socket(limits)?;
         self.change(&mut counts, &mut held, Held { kind: Kind::Socket, address: client });
         Ok(())
+    }
+
+    /// Counts a WebSocket of `client` that is refused for its own sake: it takes no place, but whoever guesses tokens is as slow as
+    /// who opens connections.
+    pub fn turn_away(&self, client: ClientAddress) -> Result<(), Refusal> {
+        let limits = &self.admission.limits;
+        let mut counts = self.admission.counts();
+        counts.of(client, limits).ok_or(Refusal::TooManyConnections(limits.connections))?.open_socket(limits)
     }
 
     /// The new kind counts before the old one ends, so that the entry of an address is not forgotten in between.
@@ -193,6 +196,11 @@ impl Counts {
 }
 
 impl PerAddress {
+    fn open_socket(&mut self, limits: &Limits) -> Result<(), Refusal> {
+        let Limits { new_connections_burst: burst, new_connections_per_second: per_second, .. } = *limits;
+        if self.new_sockets.take(1, Instant::now()) { Ok(()) } else { Err(Refusal::TooFast { burst, per_second }) }
+    }
+
     fn is_forgettable(&mut self, now: Instant) -> bool {
         self.tally == Tally::default() && self.new_sockets.is_full(now)
     }

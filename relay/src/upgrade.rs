@@ -75,8 +75,10 @@ async fn serve<R: Rooms>(
         Err(error) => return debug!(%client, %error, "an upgrade failed"),
     };
     let Ok(parts) = upgraded.downcast::<TokioIo<Stream>>() else { return };
-    // A place first: whoever guesses tokens is slowed down by the limits of new connections.
-    let admitted = peer.place.upgrade(client).and_then(|()| Ok(pass?));
+    let admitted = match pass {
+        Ok(pass) => peer.place.upgrade(client).map(|()| pass),
+        Err(denied) => Err(peer.place.turn_away(client).err().unwrap_or_else(|| denied.into())),
+    };
     let connection = Connection::new(relay.clone(), client, parts.io.into_inner(), parts.read_buf).await;
     match admitted {
         Ok(pass) => {

@@ -209,6 +209,22 @@ async fn a_token_is_checked_before_there_is_a_room() {
 }
 
 #[tokio::test]
+async fn who_is_refused_takes_no_place_of_who_is_served() {
+    let relay = Relay::start(&["--connections=2", "--auth-token", TOKEN]);
+    let mut refused = Vec::new();
+    for _ in 0..10 {
+        let mut client = Client::connect(&relay).await;
+        match client.event().await {
+            Event::Refused(code, _) => assert_eq!(code, "unauthorized"),
+            other => panic!("{other:?}"),
+        }
+        // It does not close, so the relay waits for it a while.
+        refused.push(client);
+    }
+    enters(Client::showing(&relay, &format!("?token={TOKEN}"), &[]).await).await;
+}
+
+#[tokio::test]
 async fn guessing_tokens_is_as_slow_as_opening_connections() {
     let relay = Relay::start(&["--auth-token", TOKEN, "--new-connections-burst=2", "--new-connections-per-second=1"]);
     let mut codes = Vec::new();
