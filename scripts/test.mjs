@@ -15,8 +15,8 @@ const LONG_MESSAGES = 1_000_000;
 await main(async () => {
   const parameters = process.argv.slice(2);
   if (parameters.includes('--long')) {
-    process.env.PEERSOCKETS_SEEDS = String(LONG_SEEDS);
-    process.env.PEERSOCKETS_MESSAGES = String(LONG_MESSAGES);
+    process.env.TEST_SEEDS = String(LONG_SEEDS);
+    process.env.TEST_MESSAGES = String(LONG_MESSAGES);
   }
   const suites = chooseSuites(parameters.filter((parameter) => parameter !== '--long'));
   await runSteps(setupToTest());

@@ -303,19 +303,19 @@ impl Seed {
         Random::from_seed(seed)
     }
 
-    /// The seeds of a test: so many, or as many as the environment asks for in `PEERSOCKETS_SEEDS`, or the one in `PEERSOCKETS_SEED`.
+    /// The seeds of a test: so many, or as many as the environment asks for in `TEST_SEEDS`, or the one in `TEST_SEED`.
     pub fn run(count: u64, mut test: impl FnMut(Self)) {
         let asked = |name| std::env::var(name).ok().and_then(|number| number.parse().ok());
-        match asked("PEERSOCKETS_SEED") {
+        match asked("TEST_SEED") {
             Some(seed) => test(Self(seed)),
-            None => (0..asked("PEERSOCKETS_SEEDS").unwrap_or(count)).for_each(|seed| test(Self(seed))),
+            None => (0..asked("TEST_SEEDS").unwrap_or(count)).for_each(|seed| test(Self(seed))),
         }
     }
 }
 
 impl fmt::Display for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PEERSOCKETS_SEED={}", self.0)
+        write!(f, "TEST_SEED={}", self.0)
     }
 }
 

@@ -21,8 +21,8 @@ const browser = await startBrowser();
 const relay = await startRelay();
 
 test('what a hostile relay does for 15 s makes no message wrong, doubled or out of order, and afterwards everything arrives', { timeout: 120_000 }, async (t) => {
-  const seed = Number(process.env.PEERSOCKETS_SEED ?? Date.now() % 0x7fff_ffff);
-  t.diagnostic(`PEERSOCKETS_SEED=${seed}`);
+  const seed = Number(process.env.TEST_SEED ?? Date.now() % 0x7fff_ffff);
+  t.diagnostic(`TEST_SEED=${seed}`);
   const meddler = await startMeddler(relay, seed);
   const drive = newDrive();
   const people = [];

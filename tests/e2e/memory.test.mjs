@@ -6,7 +6,7 @@ import { newDrive, openPerson, personUrl, startBrowser } from './support/browser
 import { startRelay } from './support/relay.mjs';
 
 /** Messages through each page, and how many of them before its memory is looked at first. `npm test -- --long` sends a million. */
-const COUNT = Number(process.env.PEERSOCKETS_MESSAGES ?? 200_000);
+const COUNT = Number(process.env.TEST_MESSAGES ?? 200_000);
 const WARM_UP = 20_000;
 const BYTES = 100;
 /** Heap that JavaScript may have gained, as a part of what it had. */

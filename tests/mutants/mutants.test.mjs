@@ -53,13 +53,13 @@ for (const { name, file, from, to } of MUTANTS) {
     const { code, output } = await storms();
     assert.notEqual(code, 0);
     assert.match(output, /^test .* \.\.\. FAILED$/m, 'it is built, and a storm fails');
-    assert.match(output, /PEERSOCKETS_SEED=\d+/, 'and says how to see it again');
+    assert.match(output, /TEST_SEED=\d+/, 'and says how to see it again');
   });
 }
 
 function storms() {
   const parameters = ['test', '--offline', '--package', 'peersockets-netem', '--test', 'storms', '--no-fail-fast'];
-  const env = { ...process.env, CARGO_TARGET_DIR: join(root, 'target'), PEERSOCKETS_SEEDS: String(SEEDS) };
+  const env = { ...process.env, CARGO_TARGET_DIR: join(root, 'target'), TEST_SEEDS: String(SEEDS) };
   return new Promise((resolve) => {
     execFile('cargo', parameters, { cwd: copy, env, timeout: MINUTES * 60_000, maxBuffer: 1 << 26 }, (error, out, err) => {
       resolve({ code: error ? error.code ?? 'killed' : 0, output: out + err });
