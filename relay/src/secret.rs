@@ -1,11 +1,15 @@
 //! Secrets of the operator: never shown, and none that can be guessed.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
+use clap::builder::{TypedValueParser, ValueParserFactory};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command};
 use thiserror::Error;
 
 /// The shortest secret, in characters: 32 hex digits are 128 bits.
@@ -46,6 +50,32 @@ impl FromStr for Secret {
         let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let is_strong = text.len() >= SHORTEST && text.bytes().all(is_safe);
         if is_strong { Ok(Self(text.to_owned())) } else { Err(SecretError::Weak) }
+    }
+}
+
+/// Takes a secret from the command line. clap's own parsers repeat a value that they refuse.
+#[derive(Clone, Copy, Debug)]
+pub struct SecretParser;
+
+impl ValueParserFactory for Secret {
+    type Parser = SecretParser;
+
+    fn value_parser() -> SecretParser {
+        SecretParser
+    }
+}
+
+impl TypedValueParser for SecretParser {
+    type Value = Secret;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<Secret, clap::Error> {
+        value.to_str().map_or(Err(SecretError::Weak), str::parse).map_err(|problem| {
+            let option = arg.map(ToString::to_string).unwrap_or_default();
+            let text = format!("the value of '{option}' can't be used: {problem}\n");
+            let mut error = clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command);
+            error.insert(ContextKind::InvalidArg, ContextValue::String(option));
+            error
+        })
     }
 }
 

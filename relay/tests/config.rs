@@ -142,6 +142,33 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
 }
 
 #[test]
+fn a_secret_that_cannot_be_used_is_not_shown() {
+    const WEAK: &str = "hunter2-of-the-operator";
+    for option in ["auth-token", "room-secret"] {
+        let file = File::new("weak", &format!("port = 1\n{option} = \"{WEAK}\"\n"));
+        let variable = format!("PEERSOCKETS_{}", option.replace('-', "_").to_ascii_uppercase());
+        let word = format!("--{option}={WEAK}");
+        for command in [
+            program().arg(&word),
+            program().args([&word[..word.len() - WEAK.len() - 1], WEAK]),
+            program().env(&variable, WEAK),
+            program().args(["--config", file.path()]),
+        ] {
+            let (code, stderr) = check(command);
+            assert_eq!(code, 2, "{stderr}");
+            assert!(stderr.contains(&format!("--{option} <")) && stderr.contains("at least 32"), "{stderr}");
+            assert!(!stderr.contains("hunter2"), "{stderr}");
+        }
+        let (_, stderr) = check(program().args(["--config", file.path()]));
+        assert!(stderr.contains(&format!("{}: line 2: ", file.path())), "{stderr}");
+    }
+    let mut command = program();
+    command.args(["token", "--room=*", "--for=1h", "--room-secret", WEAK]);
+    let stderr = String::from_utf8(command.output().expect("it runs").stderr).expect("text");
+    assert!(stderr.contains("at least 32") && !stderr.contains("hunter2"), "{stderr}");
+}
+
+#[test]
 fn a_mistake_elsewhere_is_not_blamed_on_the_file() {
     let file = File::new("blameless", "queue = 65536\n");
     for command in [program().arg("--queue=lots"), program().env("PEERSOCKETS_QUEUE", "lots")] {
