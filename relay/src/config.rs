@@ -102,7 +102,9 @@ fn words(name: &str, value: &DeValue<'_>, is_switch: bool) -> Result<Vec<OsStrin
 fn scalar(value: &DeValue<'_>) -> Result<String, &'static str> {
     match value {
         DeValue::String(text) => Ok(text.to_string()),
-        DeValue::Integer(number) => Ok(number.as_str().replace('_', "")),
+        DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
+            .map(|number| number.to_string())
+            .map_err(|_| "is too large a number"),
         DeValue::Float(number) => Ok(number.as_str().replace('_', "")),
         _ => Err("is a text, a number, or a list of them"),
     }

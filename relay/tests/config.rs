@@ -9,6 +9,8 @@ use std::process::{Command, Output};
 use common::{Client, ROOM, Relay};
 use peersockets_core::rendezvous::ToRelay;
 use peersockets_relay::config;
+use peersockets_relay::log::Format;
+use peersockets_relay::options::Options;
 
 /// A file of one test, removed when it ends.
 struct File(PathBuf);
@@ -103,6 +105,35 @@ fn every_option_has_a_variable_named_after_it_and_its_help_shows_no_value() {
     assert!(!help.contains("a-secret-of-the-operator"), "{help}");
 }
 
+/// The options that a relay started with this file has.
+fn options(file: &File) -> Options {
+    let words = ["peersockets-relay", "--config", file.path()];
+    config::read(words.map(Into::into)).unwrap_or_else(|error| panic!("{error}")).options
+}
+
+#[test]
+fn numbers_in_a_file_are_what_toml_says() {
+    for (text, queue) in [
+        ("65_536", 65_536),
+        ("+65536", 65_536),
+        ("0x1_0001", 65_537),
+        ("0xFFFF", 65_535),
+        ("0o200002", 65_538),
+        ("0b1_0000_0000_0000_0011", 65_539),
+    ] {
+        assert_eq!(options(&File::new("radix", &format!("queue = {text}\n"))).limits.queue, queue, "{text}");
+    }
+    for text in ["65_536.0", "1e6", "-65536", "0xffffffffffffffffffffffffffffffffff"] {
+        let file = File::new("no-number", &format!("\nqueue = {text}\n"));
+        let (code, stderr) = check(program().args(["--config", file.path()]));
+        assert!(code == 2 && stderr.contains("line 2: "), "{text}: {stderr}");
+    }
+    for (text, timeout) in [("2.5", 2.5), ("1e1", 10.0), ("3", 3.0), ("0x10", 16.0), ("1_0.2_5", 10.25)] {
+        let file = File::new("seconds", &format!("join-timeout = {text}\n"));
+        assert_eq!(options(&file).limits.join_timeout.as_secs_f64(), timeout, "{text}");
+    }
+}
+
 #[test]
 fn every_kind_of_value_can_be_in_a_file() {
     let file = File::new(
@@ -111,6 +142,13 @@ fn every_kind_of_value_can_be_in_a_file() {
          trusted-proxy = \"127.0.0.0/8\"\njoin-timeout = 2.5\nqueue = 65_536\nlog-format = \"json\"\npublic = false\n",
     );
     assert_eq!(check(program().args(["--config", file.path()])), (0, String::new()));
+    let options = options(&file);
+    assert_eq!(options.listen, ([0, 0, 0, 0], 0).into());
+    let origins = ["https://example.org", "http://localhost:5173"].map(|origin| origin.parse().expect("an origin"));
+    assert_eq!(options.access.allow_origin, origins);
+    assert_eq!(options.trusted_proxy, ["127.0.0.0/8".parse().expect("a network")]);
+    assert_eq!((options.limits.join_timeout.as_secs_f64(), options.limits.queue), (2.5, 65_536));
+    assert!(matches!(options.log.log_format, Format::Json) && !options.access.public);
     let file = File::new("public", "listen = \"0.0.0.0:0\"\npublic = true\n");
     assert_eq!(check(program().args(["--config", file.path()])), (0, String::new()));
 }
