@@ -45,7 +45,8 @@ pub struct AccessOptions {
     #[arg(long, value_name = "FILE")]
     pub room_secret_file: Option<PathBuf>,
 
-    /// Lets in everybody. Without this, --allow-origin, --auth-token or --room-secret the relay listens on loopback only.
+    /// Lets in everybody. Without this, --allow-origin, --auth-token or --room-secret the relay listens on loopback only, and
+    /// behind no --trusted-proxy.
     #[arg(long, conflicts_with_all = ["allow_origin", "auth_token", "auth_token_file", "room_secret", "room_secret_file"])]
     pub public: bool,
 }

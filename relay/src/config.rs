@@ -3,8 +3,10 @@
 //! What is in the file becomes words of the command line, where neither that nor the environment has the option: so every value is
 //! checked by the same rules, and there is nothing to keep in step.
 
+use std::env;
 use std::ffi::OsString;
 use std::fs;
+use std::iter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,8 @@ use crate::options::{Options, Program};
 
 /// Prefix of the environment variables.
 const ENVIRONMENT: &str = "PEERSOCKETS_";
+/// Prefix of variables that Kubernetes sets for a service named `peersockets-relay`.
+const SERVICE: &str = "PEERSOCKETS_RELAY_";
 /// Options that make no sense in a file.
 const NOT_IN_FILE: [&str; 4] = ["config", "check-config", "help", "version"];
 
@@ -31,6 +35,7 @@ struct Entry {
 /// Reads the command line, the environment and the file that either of them names.
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Program, clap::Error> {
     let words: Vec<OsString> = words.into_iter().collect();
+    refuse_unknown_variables()?;
     let matches = command().try_get_matches_from(words.clone())?;
     let Some(path) = matches.get_one::<PathBuf>("config").cloned() else { return Program::from_arg_matches(&matches) };
     let fail = |text: String| command().error(ErrorKind::InvalidValue, format!("{}: {text}", path.display()));
@@ -53,6 +58,24 @@ pub fn command() -> Command {
         None => arg,
     };
     Program::command().mut_args(with_variable).mut_subcommands(|command| command.mut_args(with_variable))
+}
+
+/// A misspelt variable may be the one that keeps strangers out.
+fn refuse_unknown_variables() -> Result<(), clap::Error> {
+    let command = command();
+    let commands = || iter::once(&command).chain(command.get_subcommands());
+    let is_known =
+        |name: &str| commands().flat_map(Command::get_arguments).any(|arg| arg.get_env() == Some(name.as_ref()));
+    let mut unknown: Vec<String> = env::vars_os()
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(ENVIRONMENT) && !name.starts_with(SERVICE) && !is_known(name))
+        .collect();
+    unknown.sort();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let text = format!("there is no option for {} of the environment", unknown.join(", "));
+    Err(clap::Error::raw(ErrorKind::UnknownArgument, format!("{text}\n")).with_cmd(&command))
 }
 
 /// The environment variable of an option.
@@ -94,6 +117,9 @@ fn words(name: &str, value: &DeValue<'_>, is_switch: bool) -> Result<Vec<OsStrin
         (DeValue::Boolean(true), true) => Ok(vec![format!("--{name}").into()]),
         (DeValue::Boolean(false), true) => Ok(Vec::new()),
         (_, true) => Err("is true or false"),
+        (DeValue::Array(list), false) if list.is_empty() => {
+            Err("is an empty list: leave it out if that is what you mean")
+        }
         (DeValue::Array(list), false) => list.iter().map(|value| word(value.get_ref())).collect(),
         (value, false) => Ok(vec![word(value)?]),
     }

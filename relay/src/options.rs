@@ -51,7 +51,8 @@ pub struct Options {
     pub pkg: Option<PathBuf>,
 
     /// Network of a reverse proxy whose `x-forwarded-for` is believed, such as 10.0.0.0/8 or 127.0.0.1/32. May be repeated. The
-    /// client is the last address that is in none of them. From anyone else the header is ignored.
+    /// client is the last address that is in none of them. From anyone else the header is ignored. As beyond
+    /// loopback it has to be said who may use the relay.
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxy: Vec<IpNet>,
 

@@ -103,10 +103,11 @@ pub enum StartError {
     Tls(#[from] TlsError),
     /// Others could reach it, and nobody has said that they may.
     #[error(
-        "listening on {0} opens this relay to others: say who may use it, with --allow-origin ORIGIN (pages of your site), \
-         --auth-token TOKEN or --auth-token-file FILE (who has the token) or --public (everybody)"
+        "{0} opens this relay to others: say who may use it, with --allow-origin ORIGIN (pages of your site), \
+         --auth-token TOKEN or --auth-token-file FILE (who has the token), --room-secret SECRET or --room-secret-file FILE \
+         (who has a token that is signed with it) or --public (everybody)"
     )]
-    Open(SocketAddr),
+    Open(String),
 }
 
 impl Server {
@@ -289,12 +290,15 @@ fn http_is_full() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, about_relay(), headers, text).into_response()
 }
 
-/// Who may use the relay: beyond loopback that has to be said.
+/// Who may use the relay: beyond loopback that has to be said, and behind a proxy, which is there for others to come.
 fn check_access(options: &Options) -> Result<Access, StartError> {
     let address = options.address();
     let is_said = options.access.public || options.access.is_restricted();
     if !is_said && !address.ip().to_canonical().is_loopback() {
-        return Err(StartError::Open(address));
+        return Err(StartError::Open(format!("listening on {address}")));
+    }
+    if !is_said && !options.trusted_proxy.is_empty() {
+        return Err(StartError::Open("--trusted-proxy".to_owned()));
     }
     Access::new(&options.access).map_err(|(option, path, error)| StartError::Secret { option, path, error })
 }

@@ -59,10 +59,20 @@ fn beyond_loopback_it_does_not_start_until_it_is_said_who_may_use_it() {
     for listen in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8787"] {
         let (code, stdout, stderr) = run(&["--listen", listen]);
         assert_eq!((code, stdout.as_str()), (1, ""), "{stderr}");
-        for named in [listen, "--allow-origin ORIGIN", "--auth-token TOKEN", "--auth-token-file FILE", "--public"] {
+        for named in [
+            listen,
+            "--allow-origin ORIGIN",
+            "--auth-token TOKEN",
+            "--auth-token-file FILE",
+            "--room-secret-file FILE",
+            "--public",
+        ] {
             assert!(stderr.contains(named), "{named} in {stderr}");
         }
     }
+    let (code, _, stderr) = run(&["--trusted-proxy=127.0.0.1/32", "--port=0"]);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(stderr.contains("--trusted-proxy opens this relay to others"), "{stderr}");
     let token = format!("--auth-token={TOKEN}");
     let secret = format!("--room-secret={SECRET}");
     for said in ["--public", "--allow-origin=https://example.org", &token, &secret] {

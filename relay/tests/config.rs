@@ -165,6 +165,7 @@ fn a_mistake_in_the_file_is_named_with_its_line() {
         ("port = true\n", 1, "port is a text, a number, or a list of them"),
         ("# limits\nqueue = \"lots\"\n", 2, "invalid value 'lots' for '--queue <BYTES>'"),
         ("port = 1\nallow-origin = [\"https://example.org\", \"*\"]\n", 2, "--public lets in everybody"),
+        ("port = 1\nallow-origin = []\n", 2, "allow-origin is an empty list"),
         ("port = 1\nlisten = \n", 2, ""),
         ("port = 1\nport = 2\n", 2, "duplicate key"),
     ] {
@@ -204,6 +205,22 @@ fn a_secret_that_cannot_be_used_is_not_shown() {
     command.args(["token", "--room=*", "--for=1h", "--room-secret", WEAK]);
     let stderr = String::from_utf8(command.output().expect("it runs").stderr).expect("text");
     assert!(stderr.contains("at least 32") && !stderr.contains("hunter2"), "{stderr}");
+}
+
+#[test]
+fn a_variable_without_an_option_is_refused() {
+    let (code, stderr) = check(
+        program()
+            .env("PEERSOCKETS_ALLOW_ORIGINS", "https://example.org")
+            .env("PEERSOCKETS_ROOM_MEMBERS", "2")
+            .env("PEERSOCKETS_", ""),
+    );
+    assert_eq!(code, 2, "{stderr}");
+    assert!(stderr.contains("PEERSOCKETS_, PEERSOCKETS_ALLOW_ORIGINS of the environment"), "{stderr}");
+    assert!(!stderr.contains("example.org") && !stderr.contains("ROOM_MEMBERS"), "{stderr}");
+    // A variable of the command token, and what Kubernetes says of a service named as the relay.
+    let others = [("PEERSOCKETS_DRIVE", ""), ("PEERSOCKETS_RELAY_PORT", "tcp://10.0.0.1:8787")];
+    assert_eq!(check(program().envs(others)), (0, String::new()));
 }
 
 #[test]

@@ -130,7 +130,7 @@ async fn one_address_gets_new_connections_at_a_limited_rate() {
 
 #[tokio::test]
 async fn an_address_that_no_trusted_proxy_names_is_counted_each_time_and_logged_once() {
-    let mut command = command(&["--trusted-proxy=192.0.2.0/24"]);
+    let mut command = command(&["--public", "--trusted-proxy=192.0.2.0/24"]);
     command.stderr(std::process::Stdio::piped());
     let mut relay = Relay::spawn(command);
     for _ in 0..3 {
@@ -148,7 +148,7 @@ async fn an_address_that_no_trusted_proxy_names_is_counted_each_time_and_logged_
 #[tokio::test]
 async fn behind_a_trusted_proxy_addresses_are_those_of_the_clients() {
     for (trusted, is_ours) in [("127.0.0.0/8", true), ("192.0.2.0/24", false)] {
-        let relay = Relay::start(&["--connections-per-address=1", "--trusted-proxy", trusted]);
+        let relay = Relay::start(&["--public", "--connections-per-address=1", "--trusted-proxy", trusted]);
         let _first = Client::join(&relay, ROOM).await;
         let request = "GET /relay HTTP/1.1\r\nhost: relay\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
             sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\

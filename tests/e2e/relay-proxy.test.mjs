@@ -21,7 +21,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const PATIENCE = 20_000;
 
 test('each visitor has limits of his own, and no header of his changes that', async (t) => {
-  const relay = await startRelay({ options: ['--trusted-proxy', '127.0.0.1/32', '--connections-per-address', '1'] });
+  const relay = await startRelay({ options: ['--public', '--trusted-proxy', '127.0.0.1/32', '--connections-per-address', '1'] });
   const proxy = await startNginx(t, relay);
   const first = await visit(t, proxy, '127.0.0.2');
   const second = await visit(t, proxy, '127.0.0.3');
