@@ -49,19 +49,17 @@ impl Budget {
         Arc::new(Self { allowance, pauses })
     }
 
-    /// Takes bytes from it, whether it has them or not.
-    pub fn charge(&self, bytes: usize) {
-        lock(&self.allowance).overdraw(bytes);
+    /// Takes bytes from it, whether it has them or not. Returns the time until these and all that were taken before are made good:
+    /// whoever waits so long before the next has its turn after those who came first, and before those who come later.
+    pub fn charge(&self, bytes: usize, now: Instant) -> Duration {
+        let mut allowance = lock(&self.allowance);
+        allowance.overdraw(bytes);
+        allowance.wait(now)
     }
 
-    /// The time until there is something in it again.
-    pub fn wait(&self, now: Instant) -> Duration {
-        lock(&self.allowance).wait(now)
-    }
-
-    /// Counts a pause that a client makes for it.
-    pub fn count_pause(&self) {
-        self.pauses.inc();
+    /// Counts the pauses that clients make for it.
+    pub fn pauses(&self) -> &Counter {
+        &self.pauses
     }
 
     fn is_forgettable(self: &Arc<Self>, now: Instant) -> bool {
@@ -131,8 +129,8 @@ mod tests {
         let budgets = budgets(&["--room-rate=1024"], now);
         let room = RoomId([1; 32]);
         let budget = budgets.of(room, now).expect("a budget");
-        assert!(budget.wait(now).is_zero());
-        budget.charge(4 * 1_024 + 10 * 1_024);
+        assert!(budget.charge(0, now).is_zero());
+        budget.charge(4 * 1_024 + 10 * 1_024, now);
         drop(budget);
         // Many rooms come and go meanwhile.
         for other in 0..3 * KEPT {
@@ -140,7 +138,7 @@ mod tests {
             id[..8].copy_from_slice(&(other as u64).to_be_bytes());
             budgets.of(RoomId(id), now);
         }
-        let wait = budgets.of(room, now).expect("a budget").wait(now);
+        let wait = budgets.of(room, now).expect("a budget").charge(0, now);
         assert!((10.0..10.1).contains(&wait.as_secs_f64()), "four times the rate is its burst: {wait:?}");
         assert!(lock(&budgets.rooms).budgets.len() <= KEPT + 1, "rooms that nobody is in are forgotten");
     }

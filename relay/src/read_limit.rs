@@ -20,17 +20,19 @@ pub struct ReadLimit {
     allowance: Bucket,
     pauses: Counter,
     total: Option<Arc<Budget>>,
+    /// From when on the client may be read again for the sake of those it shares with, and who counts the pause until then.
+    turn: Option<(std::time::Instant, Counter)>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl ReadLimit {
     /// A limit of `burst` bytes, then `per_second`, within `total`. Counts its pauses in `pauses`.
     pub fn new(burst: usize, per_second: usize, pauses: Counter, total: Option<Arc<Budget>>) -> Self {
-        Self { allowance: Bucket::new(burst, per_second, now()), pauses, total, pause: None }
+        Self { allowance: Bucket::new(burst, per_second, now()), pauses, total, turn: None, pause: None }
     }
 
-    /// Ready when the client, which may have a room, may be read.
-    pub fn poll_ready(&mut self, cx: &mut Context<'_>, room: Option<&Budget>) -> Poll<()> {
+    /// Ready when the client may be read. The first time it is at once, so that a JOIN waits for nobody.
+    pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(cx));
@@ -38,24 +40,32 @@ impl ReadLimit {
             }
             let now = now();
             let own = self.allowance.wait(now);
-            let shared = self.total.as_deref().into_iter().chain(room).map(|budget| (budget.wait(now), budget));
-            let shared = shared.max_by_key(|(wait, _)| *wait).filter(|(wait, _)| *wait > own);
-            let wait = shared.map_or(own, |(wait, _)| wait);
+            let turn = self.turn.as_ref().map(|(turn, pauses)| (turn.saturating_duration_since(now), pauses));
+            let (wait, pauses) = turn.filter(|(wait, _)| *wait > own).unwrap_or((own, &self.pauses));
             if wait.is_zero() {
                 return Poll::Ready(());
             }
-            match shared {
-                Some((_, budget)) => budget.count_pause(),
-                None => _ = self.pauses.inc(),
-            }
+            pauses.inc();
             self.pause = Some(Box::pin(sleep(wait + Duration::from_millis(1))));
         }
     }
 
-    /// Takes bytes from all allowances, whether they have them or not.
+    /// Takes bytes from all allowances, whether they have them or not: from its own and those that it shares with its room, if it has
+    /// one, and with everybody.
     pub fn charge(&mut self, bytes: usize, room: Option<&Budget>) {
+        self.surcharge(bytes);
+        let now = now();
+        for budget in self.total.as_deref().into_iter().chain(room) {
+            let turn = now + budget.charge(bytes, now);
+            if self.turn.as_ref().is_none_or(|(latest, _)| turn > *latest) {
+                self.turn = Some((turn, budget.pauses().clone()));
+            }
+        }
+    }
+
+    /// Takes bytes from its own allowance only: others don't pay for what a client's bytes don't show.
+    pub fn surcharge(&mut self, bytes: usize) {
         self.allowance.overdraw(bytes);
-        self.total.as_deref().into_iter().chain(room).for_each(|budget| budget.charge(bytes));
     }
 }
 
@@ -88,7 +98,7 @@ mod tests {
         let until = Instant::now() + time;
         let mut bytes = 0;
         loop {
-            poll_fn(|cx| limit.poll_ready(cx, room.as_deref())).await;
+            poll_fn(|cx| limit.poll_ready(cx)).await;
             if Instant::now() >= until {
                 return bytes;
             }
@@ -125,6 +135,46 @@ mod tests {
         let (first, second) = tokio::join!(client(), client());
         assert!((50_000..=52_000).contains(&(first + second)), "{first} + {second}");
         assert!(metrics.waits_for_total_rate.get() > 0 && metrics.waits_for_rate.get() == 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_shares_a_rate_with_many_floods_waits_for_one_turn_of_each() {
+        const FLOODS: u32 = 300;
+        let metrics = Metrics::default();
+        let budgets = Budgets::new(&limits(&["--total-rate=100000", "--total-burst=100000"]), &metrics, now());
+        let client = || ReadLimit::new(PLENTY, PLENTY, metrics.waits_for_rate.clone(), budgets.total());
+        let floods = futures_util::future::join_all((0..FLOODS).map(|_| read(client(), None, 60 * SECOND)));
+        let latecomer = async {
+            sleep(5 * SECOND).await;
+            let mut limit = client();
+            let mut last = Instant::now();
+            let mut waits = Vec::new();
+            for _ in 0..10 {
+                poll_fn(|cx| limit.poll_ready(cx)).await;
+                limit.charge(100, None);
+                waits.push(std::mem::replace(&mut last, Instant::now()).elapsed());
+            }
+            waits
+        };
+        let (read, waits) = tokio::join!(floods, latecomer);
+        assert_eq!(waits[0], Duration::ZERO, "its JOIN is not held back");
+        // The turn of a flood is a thousand bytes: ten milliseconds, and one more for the clock.
+        assert!(waits.iter().all(|wait| *wait <= FLOODS * SECOND / 90), "{waits:?}");
+        // A minute's rate, shared evenly; the burst went to who came first.
+        let least = read.iter().min().expect("a flood");
+        assert!((19_000..=20_000).contains(least), "{least} bytes were read of a flood");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_clients_bytes_do_not_show_costs_nobody_else() {
+        let metrics = Metrics::default();
+        let budgets = Budgets::new(&limits(&["--total-rate=2000"]), &metrics, now());
+        let client = || ReadLimit::new(10_000, 2_000, metrics.waits_for_rate.clone(), budgets.total());
+        let (mut costly, mut other) = (client(), client());
+        costly.surcharge(1_000_000);
+        other.charge(1, None);
+        assert!(poll_fn(|cx| Poll::Ready(other.poll_ready(cx))).await.is_ready());
+        assert!(poll_fn(|cx| Poll::Ready(costly.poll_ready(cx))).await.is_pending());
     }
 
     #[tokio::test(start_paused = true)]

@@ -106,9 +106,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { inner, traffic, limit } = &mut *self;
         if let Some(limit) = limit {
-            let room = traffic.room.get().map(Arc::as_ref);
-            limit.charge(traffic.surcharge.swap(0, Relaxed), room);
-            let is_ready = limit.poll_ready(cx, room);
+            limit.surcharge(traffic.surcharge.swap(0, Relaxed));
+            let is_ready = limit.poll_ready(cx);
             traffic.is_held_back.store(is_ready.is_pending(), Relaxed);
             ready!(is_ready);
         }

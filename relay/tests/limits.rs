@@ -161,19 +161,16 @@ async fn behind_a_trusted_proxy_addresses_are_those_of_the_clients() {
 
 #[tokio::test]
 async fn members_of_a_room_share_its_rate_and_no_other_room_waits() {
-    let relay = Relay::start(&["--room-rate=1024", "--room-burst=131072"]);
+    let relay = Relay::start(&["--room-rate=1024", "--room-burst=163840"]);
     let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
-    let circuit = line(called.member, 1);
-    caller.send(ToRelay::Data(circuit, &[7; CIRCUIT_CHUNK])).await;
-    called.event().await;
-    // The burst of 128 KiB was not used up by one alone.
-    called.send(ToRelay::Data(line(caller.member, 1), &[7; CIRCUIT_CHUNK])).await;
-    caller.event().await;
-    assert_eq!(relay.metric("waits_for_rate_total").await, 0.0);
-    for _ in 0..4 {
-        caller.send(ToRelay::Data(circuit, &[7; CIRCUIT_CHUNK])).await;
+    // The burst of 160 KiB is used up by none of both alone.
+    for _ in 0..2 {
+        caller.talk(&mut called, 1, &[7; CIRCUIT_CHUNK]).await;
     }
+    assert_eq!(relay.metric("waits_for_room_rate_total").await, 0.0);
+    called.send(ToRelay::Data(line(caller.member, 1), &[7; CIRCUIT_CHUNK])).await;
     relay.until_metric("waits_for_room_rate_total", |waits| waits > 0.0).await;
+    assert_eq!(relay.metric("waits_for_rate_total").await, 0.0);
 
     let (mut other, mut another) = Client::pair(&relay, [1; 32]).await;
     other.talk(&mut another, 1, &[7; CIRCUIT_CHUNK]).await;
@@ -181,14 +178,18 @@ async fn members_of_a_room_share_its_rate_and_no_other_room_waits() {
 
 #[tokio::test]
 async fn all_clients_share_the_rate_of_the_relay() {
-    let relay = Relay::start(&["--total-rate=1024", "--total-burst=131072"]);
+    let relay = Relay::start(&["--total-rate=1024", "--total-burst=163840"]);
     let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
     let (mut other, another) = Client::pair(&relay, [1; 32]).await;
-    caller.talk(&mut called, 1, &[7; CIRCUIT_CHUNK]).await;
-    for _ in 0..4 {
-        other.send(ToRelay::Data(line(another.member, 1), &[7; CIRCUIT_CHUNK])).await;
+    // The burst of 160 KiB is used up by none of both alone.
+    for _ in 0..2 {
+        caller.talk(&mut called, 1, &[7; CIRCUIT_CHUNK]).await;
     }
+    assert_eq!(relay.metric("waits_for_total_rate_total").await, 0.0);
+    other.send(ToRelay::Data(line(another.member, 1), &[7; CIRCUIT_CHUNK])).await;
     relay.until_metric("waits_for_total_rate_total", |waits| waits > 0.0).await;
+    // Whoever comes now waits for nobody to join.
+    timeout(Duration::from_secs(10), Client::join(&relay, [2; 32])).await.expect("not held back");
 }
 
 /// Sends chunks without reading until the relay takes no more, or `total` bytes are sent.
