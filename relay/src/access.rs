@@ -1,11 +1,13 @@
 //! Who may use the relay: pages of some origins, whoever has a token, or everybody.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::SystemTime;
 
 use axum::http::{HeaderMap, Uri, header};
 use clap::Args;
+use percent_encoding::percent_decode_str;
 use ring::hmac;
 use thiserror::Error;
 
@@ -32,7 +34,7 @@ pub struct AccessOptions {
     #[arg(long, value_name = "TOKEN", conflicts_with = "auth_token_file")]
     pub auth_token: Option<Secret>,
 
-    /// The same, with the token in a file. Spaces and line breaks around it do not count.
+    /// The same, with the token in a file, which is read at the start only. Spaces and line breaks around it do not count.
     #[arg(long, value_name = "FILE")]
     pub auth_token_file: Option<PathBuf>,
 
@@ -41,7 +43,7 @@ pub struct AccessOptions {
     #[arg(long, value_name = "SECRET", conflicts_with = "room_secret_file")]
     pub room_secret: Option<Secret>,
 
-    /// The same, with the secret in a file.
+    /// The same, with the secret in a file, which is read at the start only.
     #[arg(long, value_name = "FILE")]
     pub room_secret_file: Option<PathBuf>,
 
@@ -136,10 +138,10 @@ impl Access {
             return Ok(Pass::Everywhere);
         }
         let shown = shown_token(uri, headers).ok_or(Denied::NoToken)?;
-        if self.token.as_ref().is_some_and(|token| token.is(shown)) {
+        if self.token.as_ref().is_some_and(|token| token.is(&shown)) {
             return Ok(Pass::Everywhere);
         }
-        let signed = self.rooms.as_ref().and_then(|secret| secret.verify(shown));
+        let signed = self.rooms.as_ref().and_then(|secret| secret.verify(&shown));
         let token = signed.ok_or(Denied::WrongToken)?;
         if token.has_expired(now) { Err(Denied::Expired) } else { Ok(Pass::Signed(Box::new(token))) }
     }
@@ -181,12 +183,12 @@ impl Token {
     }
 }
 
-/// The token in the URL, else in the header.
-fn shown_token<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a str> {
+/// The token in the URL, where some libraries escape `~`, else in the header.
+fn shown_token<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>> {
     let in_url = uri.query().and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix(PARAMETER)));
-    in_url.or_else(|| {
+    in_url.map(|token| percent_decode_str(token).decode_utf8_lossy()).or_else(|| {
         let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().into())
     })
 }
 

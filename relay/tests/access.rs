@@ -151,6 +151,9 @@ async fn the_token_is_shown_in_the_url_or_as_a_header() {
         let relay = Relay::start(&[&option]);
         enters(Client::showing(&relay, &format!("?token={TOKEN}"), &[]).await).await;
         enters(Client::showing(&relay, &format!("?a=1&token={TOKEN}&b=2"), &[]).await).await;
+        let escaped = TOKEN.replace('~', "%7E");
+        assert_ne!(escaped, TOKEN);
+        enters(Client::showing(&relay, &format!("?token={escaped}"), &[]).await).await;
         enters(Client::showing(&relay, "", &[("authorization", &format!("Bearer {TOKEN}"))]).await).await;
         for (query, authorization) in [
             (format!("?token={}", TOKEN.to_lowercase()), ""),
