@@ -40,6 +40,8 @@ pub struct Metrics {
     pub waits_for_room_rate: Counter,
     /// Times that a client was not read because all clients together had used up their rate.
     pub waits_for_total_rate: Counter,
+    /// TCP connections that were closed unheard, for there were too many.
+    pub closed_at_the_door: Counter,
     /// Connections whose TLS handshake failed or took too long.
     pub tls_failures: Counter,
     /// Times that a circuit's credit was used up: its sender is told to slow down by getting no more.
@@ -76,6 +78,7 @@ impl Default for Metrics {
             waits_for_rate: Counter::default(),
             waits_for_room_rate: Counter::default(),
             waits_for_total_rate: Counter::default(),
+            closed_at_the_door: Counter::default(),
             tls_failures: Counter::default(),
             credit_used_up: Counter::default(),
             credit_violations: Counter::default(),
@@ -187,6 +190,11 @@ impl Metrics {
             "waits_for_total_rate",
             "Times that a client was not read because all clients together had used up their rate",
             self.waits_for_total_rate.clone(),
+        );
+        registry.register(
+            "closed_at_the_door",
+            "TCP connections closed unheard: too many, all told or of one address, had asked for nothing yet",
+            self.closed_at_the_door.clone(),
         );
         registry.register(
             "tls_failures",

@@ -183,6 +183,7 @@ impl Server {
         let client = ClientAddress::from(address.ip());
         let is_proxy = is_trusted(address.ip(), &self.relay.trusted_proxies);
         let Some(place) = self.relay.admission.connect(client, is_proxy) else {
+            self.relay.metrics.closed_at_the_door.inc();
             return debug!(%client, "a connection too many was closed");
         };
         // Frames are gathered before they are written; the system must not hold them back again.

@@ -94,6 +94,16 @@ async fn a_full_relay_refuses_sockets_and_still_answers_http() {
 }
 
 #[tokio::test]
+async fn connections_that_are_closed_unheard_are_counted() {
+    let relay = Relay::start(&[]);
+    let mut silent = Vec::new();
+    for _ in 0..70 {
+        silent.push(tokio::net::TcpStream::connect(relay.address).await.expect("a connection"));
+    }
+    relay.until_metric("closed_at_the_door_total", |closed| closed >= 6.0).await;
+}
+
+#[tokio::test]
 async fn one_address_gets_a_limited_number_of_connections() {
     let relay = Relay::start(&["--connections-per-address=2"]);
     let _first = Client::join(&relay, ROOM).await;
