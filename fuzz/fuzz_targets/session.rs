@@ -242,7 +242,9 @@ impl Meeting {
 
     fn relay_hears(&mut self, message: &[u8]) {
         match ToRelay::decode(message).expect("a device writes well-formed frames") {
-            ToRelay::Join { .. } => self.relay_says(&FromRelay::Welcome { member: OWN_MEMBER, lends: false, present: Vec::new() }),
+            ToRelay::Join { .. } => {
+                self.relay_says(&FromRelay::Welcome { member: OWN_MEMBER, lends: false, present: Vec::new() })
+            }
             ToRelay::Dial(line) => self.relay_says(&FromRelay::HungUp(line, HangupReason::Gone)),
             ToRelay::Hangup(line, _) => {
                 self.links.iter_mut().filter(|link| link.line == line).for_each(|link| link.is_over = true);
@@ -259,6 +261,7 @@ impl Meeting {
                     self.write(index);
                 }
             }
+            other => panic!("this relay lends no credit: {other:?}"),
         }
     }
 
