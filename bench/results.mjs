@@ -52,7 +52,7 @@ export function goal(text, isMet) {
 
 function conditions(name, versions) {
   const processors = cpus();
-  const machine = `${processors.length} × ${processors[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`;
+  const machine = `${processors.length} × ${processors[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release().split('-')[0]}`;
   const load = loadavg()[0];
   const unrest = load > processors.length ? ': other work disturbed it, run it again when there is none' : '';
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();

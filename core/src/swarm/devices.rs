@@ -21,7 +21,7 @@ pub struct Device {
     pub peer: PeerId,
     /// Its public key.
     pub key: Key,
-    /// Its proved links, oldest first. We send on the first.
+    /// Its proved links. We send on the first: the oldest, until it does not answer and another one does.
     pub links: Vec<LinkId>,
     /// Without a session: the link that its last message came on.
     pub heard_on: Option<LinkId>,
