@@ -40,6 +40,8 @@ impl ClientAddress {
 /// One address of the list; some proxies add the port.
 fn hop(text: &str) -> Option<IpAddr> {
     let text = text.trim();
+    // Some write an IPv6 address in brackets without a port.
+    let text = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     let address = text.parse().or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip()));
     address.ok()
 }
@@ -134,6 +136,7 @@ mod tests {
         );
         assert_eq!(client("10.0.0.1", &["198.51.100.7:4711"], &trusted), ip("198.51.100.7").into());
         assert_eq!(client("10.0.0.1", &["[2001:db8:1:2::3]:4711"], &trusted), ip("2001:db8:1:2::3").into());
+        assert_eq!(client("10.0.0.1", &["[2001:db8:1:2::3]"], &trusted), ip("2001:db8:1:2::3").into());
     }
 
     #[test]

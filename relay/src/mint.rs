@@ -41,7 +41,7 @@ pub struct Mint {
     pub drive: Option<RoomId>,
 
     /// How long the token is good: 90s, 15m, 12h, 30d.
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = lifetime)]
     pub time: Duration,
 }
 
@@ -84,6 +84,14 @@ impl FromStr for Room {
         let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).unwrap_or_default();
         let id = bytes.try_into().map_err(|_| "expected 64 hex digits, or * for all rooms")?;
         Ok(Self(Some(RoomId(id))))
+    }
+}
+
+/// A token counts in seconds.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if time < Duration::from_secs(1) => Err("such a token would be good at no time".to_owned()),
+        time => time.map_err(|error| error.to_string()),
     }
 }
 

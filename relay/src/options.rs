@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -53,7 +53,7 @@ pub struct Options {
     /// Network of a reverse proxy whose `x-forwarded-for` is believed, such as 10.0.0.0/8 or 127.0.0.1/32. May be repeated. The
     /// client is the last address that is in none of them. From anyone else the header is ignored. As beyond
     /// loopback it has to be said who may use the relay.
-    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = proxies)]
     pub trusted_proxy: Vec<IpNet>,
 
     /// Address and port for the operator: /metrics for Prometheus, /ready and /health. Keep it on loopback or in a private network:
@@ -92,6 +92,18 @@ impl Options {
     pub fn address(&self) -> SocketAddr {
         SocketAddr::new(self.listen.ip(), self.port.unwrap_or(self.listen.port()))
     }
+}
+
+/// A network of proxies. One of all addresses would let anybody say who he is.
+fn proxies(text: &str) -> Result<IpNet, String> {
+    let network: IpNet = text.parse().map_err(|_| match text.parse::<IpAddr>() {
+        Ok(address) => format!("for one address write {}", IpNet::from(address)),
+        Err(_) => "expected a network, such as 10.0.0.0/8 or 127.0.0.1/32".to_owned(),
+    })?;
+    if network.prefix_len() == 0 {
+        return Err("everybody would be a proxy: name the network of yours".to_owned());
+    }
+    Ok(network)
 }
 
 /// An IP address and a port. `localhost` is the one name that needs no question to the network.

@@ -300,6 +300,7 @@ async fn the_command_token_makes_what_the_relay_takes() {
         (&["token", "--room-secret-file", file, "--room", "abc", "--for", "1h"], "64 hex digits, or *"),
         (&["token", "--room-secret-file", file, "--drive", "hyper://x", "--for", "1h"], "--drive <DRIVE>"),
         (&["token", "--room-secret-file", file, "--room", "*", "--for", "soon"], "--for <TIME>"),
+        (&["token", "--room-secret-file", file, "--room", "*", "--for", "999ms"], "good at no time"),
     ] {
         let (code, stdout, stderr) = run(words);
         assert_eq!((code, stdout.as_str()), (2, ""), "{words:?}");
