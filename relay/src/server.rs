@@ -101,6 +101,14 @@ pub enum StartError {
     /// TLS can't be used.
     #[error("--tls-cert, --tls-key: {0}")]
     Tls(#[from] TlsError),
+    /// Who answers every ping would be taken for dead.
+    #[error(
+        "--dead-after has to be longer than --ping-interval: a client that is well may be silent until it is pinged"
+    )]
+    DeadBeforePing,
+    /// Clients and operator can't share an address.
+    #[error("--listen and --admin-listen are both {0}: give the operator another port")]
+    SameAddress(SocketAddr),
     /// Others could reach it, and nobody has said that they may.
     #[error(
         "{0} opens this relay to others: say who may use it, with --allow-origin ORIGIN (pages of your site), \
@@ -223,6 +231,13 @@ impl Parts {
     fn of(options: &Options) -> Result<Self, StartError> {
         check_directory("--www", &options.www)?;
         check_directory("--pkg", &options.pkg)?;
+        if options.limits.dead_after <= options.limits.ping_interval {
+            return Err(StartError::DeadBeforePing);
+        }
+        let address = options.address();
+        if address.port() != 0 && options.admin_listen == Some(address) {
+            return Err(StartError::SameAddress(address));
+        }
         Ok(Self { access: check_access(options)?, tls: Tls::load(&options.tls)? })
     }
 }

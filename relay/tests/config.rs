@@ -237,6 +237,8 @@ fn a_mistake_elsewhere_is_not_blamed_on_the_file() {
 fn check_config_says_what_would_keep_the_relay_from_starting() {
     for (words, named) in [
         (&["--listen=0.0.0.0:0"][..], "--public (everybody)"),
+        (&["--dead-after=15"], "--dead-after has to be longer than --ping-interval"),
+        (&["--port=9787", "--admin-listen=127.0.0.1:9787"], "both 127.0.0.1:9787"),
         (&["--www=no/such/place"], "no/such/place: there is no such directory"),
         (&["--auth-token-file=no/such/file"], "--auth-token-file no/such/file: "),
         (&["--tls-cert=no/such/cert", "--tls-key=no/such/key"], "no/such/cert"),
