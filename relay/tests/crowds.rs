@@ -104,7 +104,7 @@ async fn five_thousand_clients_come_back_at_once_after_a_restart() {
     outcomes.lock().expect("the outcomes").clear();
     let start = Instant::now();
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"));
-    command.args(["--listen", &address.to_string()]);
+    command.args(["--listen", &address.to_string(), "--admin-listen", "127.0.0.1:0"]);
     let relay = Relay::spawn(command);
     timeout(LONGEST, all.wait_for(|joined| *joined == CLIENTS)).await.expect("all in time").expect("the clients");
     println!("{CLIENTS} clients were back after {:.1} s", start.elapsed().as_secs_f64());
@@ -117,7 +117,7 @@ async fn five_thousand_clients_come_back_at_once_after_a_restart() {
     outcomes.remove("unreachable");
     outcomes.remove("closed at the door");
     assert!(outcomes.is_empty(), "nothing but to try again: {outcomes:?}");
-    let metrics = relay.get("/metrics").await;
+    let metrics = relay.admin("/metrics").await;
     let refusals: Vec<&str> = metrics.lines().filter(|line| line.contains("relay_refusals_total{")).collect();
     assert!(matches!(refusals[..], [refusal] if refusal.contains(r#"code="too-fast""#)), "{refusals:?}");
 }
