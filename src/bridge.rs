@@ -202,6 +202,8 @@ impl Bridge {
 
     fn handle_timeout(&self) {
         self.timer.fired();
+        // Whether questions have left them counts for what is due.
+        self.look_at_sockets();
         self.input(Swarm::handle_timeout);
     }
 

@@ -157,6 +157,8 @@ pub struct Conversation {
     /// Since when bytes have come that amount to no frame.
     unopened_since: Option<Time>,
     sends_keepalives: bool,
+    /// When the parts of a long message are answered next.
+    sign_of_life_at: Time,
     has_carried: bool,
 }
 
@@ -204,6 +206,7 @@ impl Conversation {
             pinged_at: None,
             unopened_since: None,
             sends_keepalives: false,
+            sign_of_life_at: now + limits::SIGN_OF_LIFE,
             has_carried: false,
         }
     }
@@ -412,6 +415,11 @@ impl Conversation {
         self.pinged_at
     }
 
+    /// What was asked may only now be on its way.
+    pub fn put_off(&mut self, now: Time) {
+        self.pinged_at = self.pinged_at.map(|_| now);
+    }
+
     /// When [`Conversation::handle_timeout`] wants to be called.
     pub fn next_timeout(&self) -> Time {
         let silence = match (self.is_proved(), self.pinged_at) {
@@ -553,9 +561,18 @@ impl Conversation {
             Some(Received::Goodbye(count)) => events.push(LinkEvent::Goodbye(count)),
             // One answer is enough for all that came together.
             Some(Received::Ping) if !self.urgent.contains(&pong()) => self.urgent.push_back(pong()),
-            Some(Received::Ping | Received::Pong) | None => {}
+            Some(Received::Ping | Received::Pong) => {}
+            None => self.give_sign_of_life(),
         }
         Ok(())
+    }
+
+    /// A part of a message came. Its sender hears nothing of it until it is whole, and what it asks waits behind it.
+    fn give_sign_of_life(&mut self) {
+        if self.heard_at >= self.sign_of_life_at && !self.urgent.contains(&pong()) {
+            self.urgent.push_back(pong());
+            self.sign_of_life_at = self.heard_at + limits::SIGN_OF_LIFE;
+        }
     }
 
     /// The number of the message that came. In a session each has one.

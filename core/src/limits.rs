@@ -69,6 +69,8 @@ pub const SEND_QUEUES: usize = 64 * 1024 * 1024;
 pub const LAST_WORDS: usize = 65_536;
 /// Bytes handed to one relay socket and not yet written by it, above which we hold back.
 pub const SOCKET_HIGH_WATER: usize = 1024 * 1024;
+/// Bytes that wait in a socket, above which an answer is not missed yet: the question may wait behind them.
+pub const SOCKET_BUSY: usize = 16 * 1024;
 /// Bytes that a host's stream wrote for a circuit and that have not gone, above which it is to wait.
 pub const HOST_HIGH_WATER: usize = 1024 * 1024;
 /// Bytes of a circuit that a host's stream has not read, above which the circuit ends: a relay cannot be held back. They are more than
@@ -116,6 +118,8 @@ pub const KEEPALIVES_STOPPED: Duration = Duration::from_secs(20);
 pub const GRACE: Duration = Duration::from_secs(5);
 /// Time that it is waited for if its own socket closed, as far as a relay knows.
 pub const GRACE_AFTER_CLOSE: Duration = Duration::from_secs(2);
+/// Pause between two signs of life to a device of which a long message comes, part by part.
+pub const SIGN_OF_LIFE: Duration = Duration::from_secs(1);
 /// Time that an answer may take before a device without another link has left: 5 s of silence with [`PING_AFTER`].
 pub const MISSED_AFTER: Duration = Duration::from_secs(2);
 /// Longest time after which a relay may say that it is back: devices that were reached through it are waited for that long and [`GRACE`]

@@ -42,6 +42,11 @@ impl<Key: Ord, Value> Table<Key, Value> {
         Some(&mut self.entries[position].1)
     }
 
+    /// All values, to be changed, by key.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.entries.iter_mut().map(|(_, value)| value)
+    }
+
     /// Gives a key a value, and the one that it had.
     pub fn insert(&mut self, key: Key, value: Value) -> Option<Value> {
         match self.position(&key) {

@@ -722,3 +722,54 @@ fn a_device_that_goes_on_with_a_session_which_was_given_up_learns_it_and_begins_
     assert_eq!(remote.presence(), [1, -1, 1, -1, 1]);
     assert!(!remote.events.iter().any(|event| matches!(event, Event::Error(_))));
 }
+
+/// Lets the first device send and time pass; returns what its watcher saw of the others, and how many messages they got.
+fn upload(world: &mut World, watch: HandleId, time: Duration) -> (Vec<i64>, usize) {
+    world.advance(time);
+    let presence = world.presence(0, watch);
+    let others = 1..world.devices.len();
+    let is_message = |event: &Event| matches!(event, Event::Message { .. });
+    (presence, others.map(|device| world.events(device).iter().filter(|event| is_message(event)).count()).sum())
+}
+
+#[test]
+fn a_long_message_arrives_over_a_slow_uplink_and_nobody_leaves_meanwhile() {
+    for (rate, length) in [(125_000, 300_000), (125_000, 1_500_000), (125_000, 4_000_000), (500_000, 8_000_000)] {
+        let (mut world, watches, topics) = met_on(&[0]);
+        world.slow_down(0, f64::from(rate));
+        world.devices[0].swarm.send(topics[0], FIRST, vec![1; length as usize]);
+        let ideal = f64::from(length) / f64::from(rate);
+        let seen = upload(&mut world, watches[0], seconds(ideal * 1.2 + 1.0));
+        assert_eq!(seen, (vec![], 1), "{length} bytes at {rate} a second");
+    }
+}
+
+#[test]
+fn nobody_leaves_while_much_for_all_others_goes_out_before_their_turn() {
+    let mut world = World::new(1);
+    let sender = world.add(&[0]);
+    let (watch, topic) = (world.devices[sender].swarm.watch(), world.devices[sender].swarm.join("chat"));
+    for _ in 0..8 {
+        let device = world.add(&[0]);
+        world.devices[device].swarm.join("chat");
+    }
+    world.settle();
+    world.events(sender);
+    world.slow_down(sender, 125_000.0);
+    for _ in 0..12 {
+        for peer in 1..=8 {
+            world.devices[sender].swarm.send(topic, PeerId(peer), vec![1; 65_536]);
+        }
+    }
+    assert_eq!(upload(&mut world, watch, seconds(70.0)), (vec![], 96));
+}
+
+#[test]
+fn who_is_silent_leaves_though_much_waits_in_a_socket_that_does_not_move() {
+    let (mut world, watches, topics) = met_on(&[0]);
+    world.slow_down(0, 0.001);
+    world.devices[0].swarm.send(topics[0], FIRST, vec![1; 4_000_000]);
+    // It asks us once, after 3 s; our answer waits with the rest.
+    world.advance(seconds(8.1));
+    assert_eq!(world.presence(0, watches[0]), [-1]);
+}

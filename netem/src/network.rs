@@ -1,11 +1,48 @@
 //! A device's network, which goes and comes, and sockets that die without a word.
 
 use peersockets_core::swarm::SocketId;
-use peersockets_core::time::Time;
+use peersockets_core::time::{Duration, Time};
 
 use crate::world::{Delivery, Device, World};
 
+/// The way of a device to its servers, which takes so many bytes a second.
+#[derive(Clone, Copy, Debug)]
+pub struct Uplink {
+    rate: f64,
+    /// When it has taken all that was written.
+    free_at: Time,
+}
+
+impl Uplink {
+    /// When so many more bytes are through.
+    pub(crate) fn take(&mut self, now: Time, bytes: usize) -> Time {
+        self.free_at = self.free_at.max(now) + Duration::from_secs_f64(bytes as f64 / self.rate);
+        self.free_at
+    }
+
+    /// Bytes that wait for it.
+    pub(crate) fn waiting(&self, now: Time) -> usize {
+        (self.free_at.since(now).as_secs_f64() * self.rate).ceil() as usize
+    }
+}
+
 impl World {
+    /// Lets a device's uplink take no more than so many bytes a second.
+    pub fn slow_down(&mut self, device: usize, rate: f64) {
+        self.devices[device].uplink = Some(Uplink { rate, free_at: self.now });
+    }
+
+    /// A device learns what waits in its sockets, if that is anything of late.
+    pub(crate) fn tell_buffered(&mut self, device: usize) {
+        let now = self.now;
+        let Device { uplink: Some(uplink), sockets, swarm, .. } = &mut self.devices[device] else {
+            return;
+        };
+        for socket in sockets.keys() {
+            swarm.handle_socket_buffered(*socket, uplink.waiting(now));
+        }
+    }
+
     /// Takes a device's network away, and tells it so.
     pub fn go_offline(&mut self, device: usize) {
         self.devices[device].is_cut_off = true;

@@ -11,6 +11,7 @@ use peersockets_core::time::{Duration, Time};
 
 use crate::drive_peer::DrivePeer;
 use crate::host::Host;
+use crate::network::Uplink;
 use crate::relay::Relay;
 use crate::weather::Weather;
 
@@ -45,6 +46,8 @@ pub struct Device {
     /// Whether it has no network: what it and servers send each other waits, and no socket opens.
     pub(crate) is_cut_off: bool,
     pub(crate) held: Vec<Delivery>,
+    /// What its uplink takes, if that is not everything at once.
+    pub(crate) uplink: Option<Uplink>,
     /// Sockets that carry nothing any more without being closed, as after a change of networks.
     pub(crate) dead: BTreeSet<SocketId>,
     pub(crate) sockets: BTreeMap<SocketId, Server>,
@@ -142,6 +145,7 @@ impl World {
             is_stuck: false,
             is_cut_off: false,
             held: Vec::new(),
+            uplink: None,
             dead: BTreeSet::new(),
             sockets: BTreeMap::new(),
             unclosed: BTreeMap::new(),
@@ -169,7 +173,11 @@ impl World {
                 continue;
             };
             match delivery {
-                Delivery::ToServer { device, socket, message } => self.server_message(device, socket, &message),
+                Delivery::ToServer { device, socket, message } => {
+                    self.server_message(device, socket, &message);
+                    self.tell_buffered(device);
+                    self.drain(device);
+                }
                 Delivery::ToDevice { device, socket, message } => {
                     self.devices[device].swarm.handle_socket_message(self.now, socket, &message);
                     self.drain(device);
@@ -200,8 +208,9 @@ impl World {
                 None => break,
                 Some(at) => self.now = self.now.max(at),
             }
-            for device in &mut self.devices {
-                device.swarm.handle_timeout(self.now);
+            for device in 0..self.devices.len() {
+                self.tell_buffered(device);
+                self.devices[device].swarm.handle_timeout(self.now);
             }
             self.settle();
         }
@@ -249,6 +258,10 @@ impl World {
     /// Sends something on its way.
     pub(crate) fn send(&mut self, delivery: Delivery) {
         let at = self.weather.arrival(self.now, &delivery);
+        self.send_at(at, delivery);
+    }
+
+    fn send_at(&mut self, at: Time, delivery: Delivery) {
         self.last_delivery += 1;
         self.in_flight.insert((at, self.last_delivery), delivery);
     }
@@ -258,6 +271,12 @@ impl World {
             match self.devices[index].swarm.poll_output() {
                 Output::Open { socket, url, subprotocol } => self.open_socket(index, socket, &url, subprotocol),
                 Output::Write { socket, message } => {
+                    if let Some(uplink) = &mut self.devices[index].uplink {
+                        let at = uplink.take(self.now, message.len());
+                        self.send_at(at, Delivery::ToServer { device: index, socket, message });
+                        self.tell_buffered(index);
+                        continue;
+                    }
                     self.send(Delivery::ToServer { device: index, socket, message });
                     if !self.devices[index].is_stuck {
                         self.devices[index].swarm.handle_socket_buffered(socket, 0);

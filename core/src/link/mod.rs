@@ -182,6 +182,11 @@ impl Link {
         }
     }
 
+    /// What the remote was asked may only now be on its way.
+    pub fn put_off(&mut self, now: Time) {
+        self.conversation.put_off(now);
+    }
+
     /// When [`Link::handle_timeout`] wants to be called.
     pub fn next_timeout(&self) -> Time {
         self.conversation.next_timeout()

@@ -22,9 +22,44 @@ pub struct Endpoint {
     pub has_been_tried: bool,
     /// Whether trying again cannot help.
     pub is_hopeless: bool,
-    /// Bytes written to its socket that have not left it.
-    pub buffered: usize,
+    /// What is known of its socket's buffer.
+    pub buffer: Buffer,
     failures: u32,
+}
+
+/// Bytes written to a socket, and how they leave it.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    /// Those that have not left it.
+    pub waiting: usize,
+    /// The same as it was heard last, before what was written since.
+    heard: usize,
+    written: u64,
+    gone: u64,
+    /// Whether bytes have left it of late, and others waited for them.
+    moves: bool,
+}
+
+impl Buffer {
+    /// So many bytes are written.
+    pub fn write(&mut self, bytes: usize) {
+        self.waiting += bytes;
+        self.written += bytes as u64;
+    }
+
+    /// So many bytes wait in it now.
+    pub fn hear(&mut self, waiting: usize) {
+        let gone = self.written.saturating_sub(waiting as u64);
+        self.moves |= gone > self.gone && self.heard.max(waiting) >= limits::SOCKET_BUSY;
+        self.gone = self.gone.max(gone);
+        self.heard = waiting;
+        self.waiting = waiting;
+    }
+
+    /// Whether, since this was asked last, bytes have left it for which others waited: what was written then may not have left yet.
+    pub fn take_moves(&mut self) -> bool {
+        std::mem::take(&mut self.moves)
+    }
 }
 
 /// How far we are with an endpoint.
@@ -64,7 +99,7 @@ impl Endpoint {
             reported: None,
             has_been_tried: false,
             is_hopeless: false,
-            buffered: 0,
+            buffer: Buffer::default(),
             failures: 0,
         }
     }
@@ -87,7 +122,7 @@ impl Endpoint {
 
     /// The socket, if it is open and takes what is written.
     pub fn writable_socket(&self) -> Option<SocketId> {
-        self.open_socket().filter(|_| self.buffered < limits::SOCKET_HIGH_WATER)
+        self.open_socket().filter(|_| self.buffer.waiting < limits::SOCKET_HIGH_WATER)
     }
 
     /// The socket, if it is open, however full.
@@ -101,7 +136,7 @@ impl Endpoint {
     /// Begins an attempt.
     pub fn open(&mut self, socket: SocketId, now: Time) {
         self.phase = Phase::Opening(socket, now + limits::WELCOME_TIME);
-        self.buffered = 0;
+        self.buffer = Buffer::default();
     }
 
     /// The welcome or the proof came.

@@ -155,7 +155,6 @@ impl Swarm {
                 flow.spend(chunk.len());
             }
             let message = attached.carrier.message(chunk, false);
-            endpoint.buffered += message.len();
             self.queue_link(id);
             return Some(Output::Write { socket, message });
         }

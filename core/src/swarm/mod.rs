@@ -300,6 +300,7 @@ impl Swarm {
 
     /// Does what is due. To be called at the moment of [`Output::Timeout`]; earlier does no harm.
     pub fn handle_timeout(&mut self, now: Time) {
+        self.excuse_busy_sockets(now);
         self.handle_socket_timeouts(now);
         self.handle_link_timeouts(now);
         self.handle_session_timeouts(now);
@@ -308,6 +309,16 @@ impl Swarm {
 
     /// The next thing to do. After [`Output::Timeout`] there is none until the next input.
     pub fn poll_output(&mut self) -> Output {
+        let output = self.next_output();
+        if let Output::Write { socket, message } = &output
+            && let Some(place) = self.place_of(*socket)
+        {
+            self.endpoint_mut(place).buffer.write(message.len());
+        }
+        output
+    }
+
+    fn next_output(&mut self) -> Output {
         while let Some(pending) = self.outputs.pop_front() {
             match pending {
                 Pending::Output(output) if self.is_for_a_closed_handle(&output) => {}

@@ -85,9 +85,19 @@ impl Swarm {
             return false;
         };
         let endpoint = self.endpoint_mut(place);
-        let was_full = endpoint.buffered >= limits::SOCKET_HIGH_WATER;
-        endpoint.buffered = bytes;
+        let was_full = endpoint.buffer.waiting >= limits::SOCKET_HIGH_WATER;
+        endpoint.buffer.hear(bytes);
         was_full && bytes < limits::SOCKET_HIGH_WATER
+    }
+
+    /// A question that waits behind much that was written before can't have been answered: who is asked through a socket whose buffer moves has
+    /// as long again.
+    pub(super) fn excuse_busy_sockets(&mut self, now: Time) {
+        let places = self.places().into_iter().filter(|place| self.endpoint_mut(*place).buffer.take_moves());
+        for place in places.collect::<Vec<_>>() {
+            let links = self.links.values_mut().filter(|attached| attached.carrier.place() == Some(place));
+            links.for_each(|attached| attached.link.put_off(now));
+        }
     }
 
     /// A binary message of this length came. To be told before its bytes are copied anywhere: returns whether they are wanted. One that
@@ -270,7 +280,7 @@ impl Swarm {
         self.output(Output::Open { socket, url, subprotocol: place.subprotocol() });
     }
 
-    fn place_of(&self, socket: SocketId) -> Option<Place> {
+    pub(super) fn place_of(&self, socket: SocketId) -> Option<Place> {
         self.places().into_iter().find(|place| self.endpoint(*place).socket() == Some(socket))
     }
 }
