@@ -192,9 +192,10 @@ impl Devices {
             return Admission::Stale;
         }
         let goes_on_with_us = standings.is_some_and(|(_, theirs)| theirs.other == Some(own));
+        // Without a session here, the other end knows this end from another link, whose news is still on its way.
         if goes_on_with_us
-            && let Some(device) = known
-            && (!goes_on || device.path.is_none())
+            && !goes_on
+            && let Some(device) = known.filter(|device| device.path.is_some())
         {
             return Admission::Forgotten(device.peer);
         }
