@@ -16,7 +16,7 @@ const MESSAGES = 256;
 /** Bytes of those messages at most: 1 MiB. */
 const BYTES = 1024 * 1024;
 /** What a message counts for beside its bytes. */
-const WEIGHT = 16;
+const WEIGHT = 32;
 
 /** What Rust says too when one more is opened. */
 export const tooManyHandles: Problem = { code: 'too-many-handles', reason: `${HANDLES} topics and watchers are open already` };

@@ -37,6 +37,8 @@ test('what a hostile relay does for 15 s makes no message wrong, doubled or out 
   for (const person of people) await person.evaluate(talk, { batch: BATCH, pause: PAUSE });
   meddler.isMeddling = true;
   await Promise.all([pass(TIME), meddler.hasDoneAll]);
+  // Whether enough gets through is a question of how long its faults keep the two apart.
+  for (const { page } of people) await page.evaluate((count) => reached(count), DELIVERED);
   meddler.isMeddling = false;
   for (const person of people) await person.evaluate(() => clearInterval(talking));
 
@@ -65,6 +67,10 @@ function listen(own) {
   window.received = [];
   window.wrong = [];
   window.last = [];
+  window.arrived = () => {};
+  window.reached = async (count) => {
+    while (received.length < count) await new Promise((resolve) => { window.arrived = resolve; });
+  };
   /** A message: who sends it, its number, and as many bytes of it as that makes. */
   window.messageOf = (sender, number) => {
     const message = new Uint32Array(2 + (number * 7) % 300).fill(number * 2_654_435_761);
@@ -76,6 +82,7 @@ function listen(own) {
     const expected = messageOf(3 - own, words[1]);
     if (words.length !== expected.length || words.some((word, index) => word !== expected[index])) wrong.push([...words]);
     received.push(words[1]);
+    arrived();
   });
   window.afterwards = new Promise((resolve) => {
     ending.addEventListener('message', ({ message }) => {

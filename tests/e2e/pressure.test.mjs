@@ -9,7 +9,7 @@ import { startRelay } from './support/relay.mjs';
 const MIB = 1024 * 1024;
 const PIECE = 65_536;
 /** What a message counts for beside its bytes. */
-const WEIGHT = 16;
+const WEIGHT = 32;
 
 const browser = await startBrowser();
 const relay = await startRelay();
