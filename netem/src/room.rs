@@ -34,7 +34,7 @@ pub struct Room {
     pub leaves: usize,
     /// How many messages arrived.
     pub delivered: usize,
-    /// How often relays did each kind of damage, in the order of [`Fault::ALL`].
+    /// How often relays did each kind of damage, in the order of [`Fault::ALL`](crate::Fault::ALL).
     pub faults: [u64; 7],
 }
 
