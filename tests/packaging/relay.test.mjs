@@ -103,8 +103,8 @@ test('SIGTERM and SIGINT to the launcher end the relay in good order', async (t)
     const relay = await start(t, name, ['--port', '0']);
     const member = await joinRoom(t, relay, randomBytes(32));
     relay.process.kill(signal);
-    const [type] = await member.next();
-    assert.equal(type, kind.refused, 'members are told that it shuts down');
+    const types = [(await member.next())[0], (await member.next())[0]];
+    assert.deepEqual(types, [kind.goingAway, kind.refused], 'members are told that it shuts down');
     assert.deepEqual(await relay.ended(), [0, null], signal);
   }
 });

@@ -6,7 +6,7 @@ import { EventEmitter, once } from 'node:events';
 const PATIENCE = 20_000;
 
 /** A frame's type, the same from the page and from the relay where both have it. */
-export const kind = { join: 1, welcome: 1, dial: 2, dialed: 2, data: 3, hangup: 4, hungUp: 4, left: 5, refused: 6 };
+export const kind = { join: 1, welcome: 1, dial: 2, dialed: 2, data: 3, hangup: 4, hungUp: 4, left: 5, refused: 6, goingAway: 17 };
 
 /** A frame: its type, numbers (small ones only, as tests have them), and bytes. */
 export function frame(kind, ...parts) {
