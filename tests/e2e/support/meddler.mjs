@@ -5,8 +5,9 @@ import { after } from 'node:test';
 import WebSocket, { WebSocketServer } from 'ws';
 import { frame, kind, readFrame } from './relay-frames.mjs';
 
-/** Share of the pieces of circuits that are damaged while it meddles. */
+/** Share of the pieces of circuits that are damaged while it meddles, and how long it lets pass between two, in milliseconds: a link may come about. */
 const RATE = 0.04;
+const PEACE = { least: 200, most: 600 };
 /** How long a piece is delayed, in milliseconds. */
 const DELAY = 700;
 /** Pieces of one circuit that are recorded, from its beginning: the handshake and what resumes the session. */
@@ -63,6 +64,7 @@ class Meddler {
   recorded = [];
   #circuits = new Map();
   #random;
+  #peaceUntil = 0;
   #hasDoneAll;
 
   constructor(relay, seed) {
@@ -112,13 +114,15 @@ class Meddler {
     const { kind: type, member, circuit, rest } = readFrame(data);
     if (type !== kind.data) return [data];
     this.#record(`${way.from} ${member} ${circuit}`, way.from, rest);
-    if (!this.isMeddling || this.below(1_000) >= RATE * 1_000) return [data];
+    const now = performance.now();
+    if (!this.isMeddling || now < this.#peaceUntil || this.below(1_000) >= RATE * 1_000) return [data];
     const rebuild = (bytes) => frame(kind.data, member, circuit, bytes);
     // What it has done least, so that everything is done.
     for (const [name] of Object.entries(this.counts).sort(([, one], [, other]) => one - other || this.below(3) - 1)) {
       const instead = faults[name](this, { data, rest, member, way, rebuild });
       if (instead) {
         this.counts[name] += 1;
+        this.#peaceUntil = now + PEACE.least + this.below(PEACE.most - PEACE.least);
         if (!Object.values(this.counts).includes(0)) this.#hasDoneAll();
         return instead;
       }
