@@ -112,6 +112,18 @@ fn devices_come_back_spread_over_time_and_often_enough() {
 }
 
 #[test]
+fn a_relay_that_needs_longer_than_it_said_is_found_as_soon_as_one_that_has_just_failed() {
+    for late in [0.0, 1.0, 3.0] {
+        let (mut world, ..) = met(&[0]);
+        world.drain_relay(0, seconds(25.0));
+        world.advance(seconds(30.0 + late));
+        world.relays[0].is_up = true;
+        world.advance(seconds(2.0 + late * 2.0));
+        assert_eq!([0, 1].map(|device| world.state(device)), [State::Ready; 2], "{late} s late");
+    }
+}
+
+#[test]
 fn other_relays_are_used_at_once_and_an_announced_absence_is_no_error() {
     let (mut world, watches, topics) = met(&[0, 1]);
     world.stop_relay(1);

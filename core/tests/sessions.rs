@@ -307,6 +307,44 @@ fn a_relay_that_claims_a_leave_is_proved_wrong_within_the_grace() {
 }
 
 #[test]
+fn a_leave_that_is_claimed_twice_is_proved_wrong_too() {
+    let (mut world, watches, topics) = met_on(&[0]);
+    world.claim_left(1, 0);
+    world.claim_left(1, 0);
+    send(&mut world, 1, topics[1], 0..10);
+    world.advance(limits::RETRY_FIRST * 2);
+    assert_eq!(seen(&mut world, 0, watches[0], topics[0]), (all(0..10), vec![]));
+}
+
+#[test]
+fn a_leave_that_is_claimed_of_a_device_before_it_is_met_is_proved_wrong_too() {
+    let mut world = World::new(1);
+    world.relays[0].tamper = Some(|_| false);
+    let devices = [world.add(&[0]), world.add(&[0])];
+    let watches = devices.map(|device| world.devices[device].swarm.watch());
+    world.settle();
+    world.claim_left(1, 0);
+    world.relays[0].tamper = None;
+    world.advance(limits::RETRY_FIRST * 2);
+    for device in devices {
+        assert_eq!(world.presence(device, watches[device]), [1]);
+    }
+}
+
+#[test]
+fn a_circuit_that_only_its_relay_knows_of_ends_the_true_one_for_a_moment() {
+    let (mut world, watches, topics) = met_on(&[0]);
+    world.claim_dials(0, 0);
+    for device in [0, 1] {
+        send(&mut world, device, topics[device], 0..10);
+    }
+    world.advance(limits::RETRY_FIRST * 2);
+    for device in [0, 1] {
+        assert_eq!(seen(&mut world, device, watches[device], topics[device]), (all(0..10), vec![]));
+    }
+}
+
+#[test]
 fn a_goodbye_that_overtakes_the_last_words_waits_for_them() {
     let (mut world, watches, topics) = met_on(&[0, 1]);
     // The relay that messages go through lags, and the goodbye comes through the other.

@@ -147,6 +147,16 @@ impl World {
         self.settle();
     }
 
+    /// Lets a relay claim to a device that every member which came later dials it.
+    pub fn claim_dials(&mut self, device: usize, relay: usize) {
+        let told = self.member(relay, device).expect("it is a member");
+        let later: Vec<Member> = self.relays[relay].members.keys().copied().filter(|member| *member > told).collect();
+        for member in later {
+            self.tell(relay, told, &FromRelay::Dialed(Line { member, circuit: 1_000_000 }));
+        }
+        self.settle();
+    }
+
     /// Whether a device is in the room on a relay.
     pub fn is_member(&self, device: usize, relay: usize) -> bool {
         self.member(relay, device).is_some()

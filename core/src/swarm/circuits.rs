@@ -102,17 +102,19 @@ impl Swarm {
             }
             FromRelay::HungUp(line, reason) if is_joined => {
                 if let Some(link) = self.relays[index].link(line) {
+                    if !reason.allows_redial() {
+                        self.relays[index].forget_redials(line.member);
+                    }
                     self.remove_link(now, link, Loss::Cut, reason.allows_redial());
                 }
             }
             FromRelay::Left(member) if is_joined => {
-                if let Some(link) = self.relays[index].leave(member) {
-                    // That it is gone is the relay's word. The next dial shows whether it is.
-                    let has_session = self.links.get(&link).is_some_and(|attached| attached.link.standings().is_some());
+                if let Some(link) = self.relays[index].circuit_to(member) {
                     // Where the relay is going, the member may go only because the relay does.
                     let loss =
                         self.relays[index].restart(now).map_or(Loss::Closed, |restart| Loss::Away(restart.until));
-                    self.remove_link(now, link, loss, has_session);
+                    // That it is gone is the relay's word. The next dial shows whether it is.
+                    self.remove_link(now, link, loss, true);
                 }
             }
             _ => self.drop_stranger(now, Place::Relay(index), "sent a frame out of turn"),
@@ -157,7 +159,8 @@ impl Swarm {
     fn add_circuit(&mut self, now: Time, relay: usize, line: Line, role: Role) {
         let link = self.add_link(now, Carrier::Circuit { relay, line }, role);
         if let Some(older) = self.relays[relay].attach(line, link) {
-            self.remove_link(now, older, Loss::Cut, false);
+            // If only the relay says that there is a newer one, the other device has to know that the older one is over.
+            self.hang_up(now, older, HangupReason::Timeout);
         }
     }
 }

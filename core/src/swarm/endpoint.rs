@@ -193,9 +193,10 @@ impl Endpoint {
         }
     }
 
-    /// Tries it at this moment, if it waits.
+    /// Tries it at this moment, if it waits: that it can't be reached before is no failure.
     pub fn wait_until(&mut self, at: Time) {
         if let Phase::Waiting(_) = self.phase {
+            self.failures = 0;
             self.phase = Phase::Waiting(at);
         }
     }

@@ -135,12 +135,6 @@ impl Relay {
         self.circuits.len()
     }
 
-    /// A member is gone: its link, if there is one.
-    pub fn leave(&mut self, member: Member) -> Option<LinkId> {
-        self.redials.remove(&member);
-        self.circuits.remove(&member).map(|open| open.link)
-    }
-
     /// Dials a member again, later each time.
     pub fn redial_later(&mut self, member: Member, now: Time, random: &mut Random) {
         let redial = self.redials.get_or_insert_with(member, || Redial { at: None, attempts: 0 });
@@ -148,7 +142,7 @@ impl Relay {
         redial.attempts = redial.attempts.saturating_add(1);
     }
 
-    /// A member proved the drive key: the next redial, if one is needed, comes soon.
+    /// A member proved the drive key, or is not to be dialled again: the next redial, if one is needed, comes soon.
     pub fn forget_redials(&mut self, member: Member) {
         self.redials.remove(&member);
     }
