@@ -114,6 +114,10 @@ const seeds = {
     topics: [0, 12, 3, 3, 0, 34, 20, 14, 30, 3, 0, 34, 20, 35, 0, 2, 20],
     faults: [0, 12, 3, ...[0, 1, 2, 3, 4, 5, 6, 70, 141].flatMap((fault) => [9, fault, 2, 20, 34, 20, 13, 60])],
     false_leaves: [1, 12, 3, 2, 20, 11, 0, 2, 20, 12, 3, 27, 0, 66, 20, 12, 3],
+    claimed_leaves_twice: [
+      12, 3, 10, 10, 10, 10, 10, 100, 219, 219, 219, 219, 219, 0, 0, 20, 128, 12, 0, 12, 3, 11, 219, 219, 219, 219, 219, 0, 20,
+    ],
+    topic_closed_behind_messages: [0, 12, 3, 7, 0, 0, 12, 34, 20, 13, 30, 2, 20, 7, 0, 3, 7, 0, 34, 12, 5],
   },
   // A step is a byte that says what and on which link, and an argument.
   session: {

@@ -133,6 +133,7 @@ impl Room {
 
     /// A device leaves on purpose, or comes back.
     pub fn leave_or_return(&mut self, device: usize) {
+        self.look();
         let now = self.world.now;
         let person = &mut self.people[device];
         person.is_away = !person.is_away;
@@ -154,6 +155,8 @@ impl Room {
 
     /// A device closes a topic, or opens it again.
     pub fn close_or_open(&mut self, device: usize, topic: usize) {
+        // What was given out before was given out rightly.
+        self.look();
         let topic = topic % TOPICS.len();
         let (handle, turns) = &mut self.people[device].topics[topic];
         let swarm = &mut self.world.devices[device].swarm;
