@@ -2,7 +2,9 @@
 //!
 //! A relay keeps a [`Loan`] for each direction of a circuit, and a device a [`Flow`] for each of its circuits.
 
-use crate::limits::{CIRCUIT_CHUNK, CREDIT_BASE, CREDIT_IDLE, CREDIT_STEP, CREDIT_WINDOW, DATA_COST};
+use crate::limits::{
+    CIRCUIT_CHUNK, CREDIT_BASE, CREDIT_IDLE, CREDIT_QUICK, CREDIT_SLOW, CREDIT_STEP, CREDIT_WINDOW, DATA_COST,
+};
 use crate::time::Time;
 
 /// What so many bytes of DATA cost: none come for nothing, so that tiny frames cannot fill a queue.
@@ -17,8 +19,17 @@ pub struct Loan {
     credit: usize,
     /// What it sent and the receiver has not reported as consumed.
     in_hand: usize,
-    /// What the two may come to together. It grows by what is consumed: it doubles at most each time that all of it was.
+    /// What the two may come to together. It grows by what is consumed soon.
     window: usize,
+    probe: Option<Probe>,
+}
+
+/// What is on its way to the receiver at a moment: the time until all of it is consumed says how much waits there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Probe {
+    sent: Time,
+    length: usize,
+    consumed: usize,
 }
 
 /// A frame cost more than there is credit.
@@ -28,7 +39,7 @@ pub struct Overdrawn;
 impl Default for Loan {
     /// A new circuit's: both ends know of the base, so that nobody waits for it.
     fn default() -> Self {
-        Self { credit: CREDIT_BASE, in_hand: 0, window: CREDIT_BASE }
+        Self { credit: CREDIT_BASE, in_hand: 0, window: CREDIT_BASE, probe: None }
     }
 }
 
@@ -44,9 +55,10 @@ impl Loan {
     }
 
     /// The sender sent what costs so much.
-    pub fn spend(&mut self, cost: usize) -> Result<(), Overdrawn> {
+    pub fn spend(&mut self, now: Time, cost: usize) -> Result<(), Overdrawn> {
         self.credit = self.credit.checked_sub(cost).ok_or(Overdrawn)?;
         self.in_hand += cost;
+        self.probe.get_or_insert(Probe { sent: now, length: self.in_hand, consumed: 0 });
         Ok(())
     }
 
@@ -72,10 +84,10 @@ impl Loan {
     /// That is up to the window, and leaves as much free as this loan takes, so that one circuit gets half of the pool and each of n
     /// gets 1/(n+1). The base is lent whatever the pool holds: no circuit stalls for good. Little is not lent: it would be used
     /// little by little.
-    pub fn consumed(&mut self, amount: u64, free: usize) -> usize {
+    pub fn consumed(&mut self, now: Time, amount: u64, free: usize) -> usize {
         let amount = usize::try_from(amount).unwrap_or(usize::MAX).min(self.in_hand);
         self.in_hand -= amount;
-        self.window = (self.window + amount).min(CREDIT_WINDOW);
+        self.fit_window(now, amount);
         let share = (free + self.borrowed()) / 2;
         let least = CREDIT_BASE.saturating_sub(self.in_hand);
         let target = self.window.saturating_sub(self.in_hand).min(share).max(least);
@@ -85,6 +97,26 @@ impl Loan {
         }
         self.credit = target;
         lent
+    }
+}
+
+impl Loan {
+    /// The window doubles at most each time that all of it is consumed within [`CREDIT_QUICK`], and shrinks to what the receiver reads in [`CREDIT_QUICK`] if it
+    /// takes longer than [`CREDIT_SLOW`].
+    fn fit_window(&mut self, now: Time, consumed: usize) {
+        let Some(probe) = &mut self.probe else { return };
+        probe.consumed += consumed;
+        if probe.consumed < probe.length {
+            return;
+        }
+        let time = now.since(probe.sent);
+        if time <= CREDIT_QUICK {
+            self.window = (self.window + probe.length).min(CREDIT_WINDOW);
+        } else if time > CREDIT_SLOW {
+            let read = self.window as f64 * CREDIT_QUICK.as_secs_f64() / time.as_secs_f64();
+            self.window = (read as usize).max(CREDIT_BASE);
+        }
+        self.probe = None;
     }
 }
 
@@ -148,14 +180,16 @@ impl Flow {
 mod tests {
     use super::*;
     use crate::random::Random;
+    use crate::time::Duration;
 
     const POOL: usize = 1024 * 1024;
+    const NOW: Time = Time::ORIGIN;
 
     /// Sends all that a loan allows and has it consumed; returns what was lent for it.
     fn turn(loan: &mut Loan, pool: usize) -> usize {
         let credit = loan.credit;
-        loan.spend(credit).unwrap();
-        loan.consumed(credit as u64, pool)
+        loan.spend(NOW, credit).unwrap();
+        loan.consumed(NOW, credit as u64, pool)
     }
 
     #[test]
@@ -163,6 +197,39 @@ mod tests {
         let mut loan = Loan::default();
         let lent: Vec<usize> = (0..9).map(|_| turn(&mut loan, POOL) / 1024).collect();
         assert_eq!(lent, [8, 16, 32, 64, 128, 256, 512, 512, 512]);
+    }
+
+    #[test]
+    fn the_window_is_what_a_receiver_reads_in_half_a_second() {
+        const STEP: Duration = Duration::from_millis(10);
+        for rate in [20_000, 100_000, 500_000] {
+            let (mut loan, mut now) = (Loan::default(), NOW);
+            let mut longest = 0;
+            for step in 0..3_000 {
+                now = now + STEP;
+                let credit = loan.credit;
+                if credit > 0 {
+                    loan.spend(now, credit).unwrap();
+                }
+                if step > 500 {
+                    longest = longest.max(loan.in_hand);
+                }
+                loan.consumed(now, (rate / 100) as u64, POOL);
+            }
+            let time = longest as f64 / f64::from(rate);
+            assert!((0.2..=CREDIT_SLOW.as_secs_f64()).contains(&time), "{time} s at {rate} bytes/s");
+        }
+    }
+
+    #[test]
+    fn a_receiver_that_becomes_slow_is_lent_less() {
+        let mut loan = Loan::default();
+        (0..9).for_each(|_| _ = turn(&mut loan, POOL));
+        let before = loan.credit;
+        loan.spend(NOW, before).unwrap();
+        loan.consumed(NOW + Duration::from_secs(5), before as u64, POOL);
+        assert_eq!(loan.credit, loan.window);
+        assert!((CREDIT_WINDOW / 12..=CREDIT_WINDOW / 8).contains(&loan.window), "{}", loan.window);
     }
 
     #[test]
@@ -186,20 +253,20 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(turn(&mut loan, 0), CREDIT_BASE);
         }
-        loan.spend(CREDIT_BASE).unwrap();
-        assert_eq!(loan.consumed(CREDIT_STEP as u64 - 1, 0), 0, "little is not worth a frame");
-        assert_eq!(loan.spend(1), Err(Overdrawn));
+        loan.spend(NOW, CREDIT_BASE).unwrap();
+        assert_eq!(loan.consumed(NOW, CREDIT_STEP as u64 - 1, 0), 0, "little is not worth a frame");
+        assert_eq!(loan.spend(NOW, 1), Err(Overdrawn));
     }
 
     #[test]
     fn what_is_not_consumed_is_not_lent_again_and_what_was_never_sent_counts_for_nothing() {
         let mut loan = Loan::default();
-        assert_eq!(loan.consumed(u64::MAX, POOL), 0);
-        loan.spend(CREDIT_BASE).unwrap();
-        assert_eq!(loan.consumed(u64::MAX, POOL), 2 * CREDIT_BASE);
-        loan.spend(2 * CREDIT_BASE).unwrap();
-        assert_eq!(loan.consumed(0, POOL), 0);
-        assert_eq!(loan.spend(1), Err(Overdrawn));
+        assert_eq!(loan.consumed(NOW, u64::MAX, POOL), 0);
+        loan.spend(NOW, CREDIT_BASE).unwrap();
+        assert_eq!(loan.consumed(NOW, u64::MAX, POOL), 2 * CREDIT_BASE);
+        loan.spend(NOW, 2 * CREDIT_BASE).unwrap();
+        assert_eq!(loan.consumed(NOW, 0, POOL), 0);
+        assert_eq!(loan.spend(NOW, 1), Err(Overdrawn));
     }
 
     #[test]
@@ -213,9 +280,9 @@ mod tests {
         assert!(loan.borrowed() > 0);
         loan.give_back(loan.borrowed() as u64);
         assert_eq!(loan, Loan::default());
-        loan.spend(CREDIT_BASE).unwrap();
+        loan.spend(NOW, CREDIT_BASE).unwrap();
         loan.give_back(7);
-        assert_eq!(loan.spend(1), Err(Overdrawn));
+        assert_eq!(loan.spend(NOW, 1), Err(Overdrawn));
     }
 
     #[test]
@@ -256,12 +323,12 @@ mod tests {
                 if chunk > 0 && below(3) > 0 {
                     let length = 1 + below(chunk);
                     sender.spend(length);
-                    loan.spend(cost(length)).expect("it is within the credit");
+                    loan.spend(now, cost(length)).expect("it is within the credit");
                     way.push_back(length);
                 } else if let Some(length) = way.pop_front()
                     && let Some(reported) = receiver.consume(length)
                 {
-                    let lent = loan.consumed(reported, pool);
+                    let lent = loan.consumed(now, reported, pool);
                     sender.lend(now, lent as u64);
                 } else if let Some(unused) = sender.give_back(now, below(2) == 0) {
                     loan.give_back(unused);

@@ -139,6 +139,11 @@ pub const ACK_MESSAGES: usize = 64;
 pub const ACK_BYTES: usize = 65_536;
 /// Time after which it is told of fewer.
 pub const ACK_AFTER: Duration = Duration::from_millis(100);
+/// Time within which bytes of a circuit have to be read for its window to grow.
+pub const CREDIT_QUICK: Duration = Duration::from_millis(500);
+/// Time after which a window is too large: what is sent waits for what was sent before, and with it what others send to that device. Less
+/// than [`MISSED_AFTER`], so that nobody takes it for gone.
+pub const CREDIT_SLOW: Duration = Duration::from_secs(1);
 /// Time after the last credit came for a circuit in which what is not used of it is kept.
 pub const CREDIT_IDLE: Duration = Duration::from_secs(1);
 /// First pause before a relay is tried again. It doubles up to [`RETRY_MAX`], each time ± 50 %.

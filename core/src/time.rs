@@ -9,6 +9,9 @@ pub use std::time::Duration;
 pub struct Time(Duration);
 
 impl Time {
+    /// The origin itself.
+    pub const ORIGIN: Self = Self(Duration::ZERO);
+
     /// The moment `milliseconds` after the origin. Negative and non-finite values are the origin itself.
     pub fn from_millis(milliseconds: f64) -> Self {
         Self(Duration::try_from_secs_f64(milliseconds / 1000.0).unwrap_or_default())

@@ -50,6 +50,31 @@ fn what_is_out_of_credit_waits_in_the_outbox_and_stops_nobody_else() {
 }
 
 #[test]
+fn who_gets_much_over_a_slow_downlink_leaves_nobody() {
+    for rate in [40_000.0, 100_000.0, 1_000_000.0] {
+        let (mut world, watches, topics) = met(World::new(1));
+        world.relays[0].pool = limits::CREDIT_WINDOW;
+        let [fourth, third] = [world.add(&[0]), world.add(&[0])];
+        let fourth_topic = world.devices[fourth].swarm.join("chat");
+        let third_watch = world.devices[third].swarm.watch();
+        world.settle();
+        let key = world.devices[1].swarm.stats().device_key;
+        let peers = world.devices[fourth].swarm.stats().peers;
+        let slow = peers.iter().find(|peer| peer.key == key).expect("it has met everyone").peer;
+        world.slow_down_home(1, rate);
+        world.presence(1, watches[1]);
+        for _ in 0..3 {
+            world.devices[0].swarm.send(topics[0], FIRST, vec![7; 1 << 20]);
+            world.devices[fourth].swarm.send(fourth_topic, slow, vec![7; 1 << 20]);
+        }
+        // All that the third device hears of it are answers to pings, which come behind the bytes of the others.
+        world.advance(seconds(6.0 * f64::from(1 << 20) / rate * 1.1 + 1.0));
+        assert_eq!(world.presence(third, third_watch), [1, 2, 3]);
+        assert_eq!(world.messages(1, topics[1]).len(), 6);
+    }
+}
+
+#[test]
 fn credit_that_is_not_needed_is_given_back_after_a_second() {
     let (mut world, _, topics) = met(World::new(1));
     world.devices[0].swarm.send(topics[0], FIRST, vec![7; 1 << 20]);

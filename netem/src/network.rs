@@ -5,15 +5,19 @@ use peersockets_core::time::{Duration, Time};
 
 use crate::world::{Delivery, Device, World};
 
-/// The way of a device to its servers, which takes so many bytes a second.
+/// What one way between a device and its servers takes: so many bytes a second.
 #[derive(Clone, Copy, Debug)]
-pub struct Uplink {
+pub struct Bandwidth {
     rate: f64,
     /// When it has taken all that was written.
     free_at: Time,
 }
 
-impl Uplink {
+impl Bandwidth {
+    fn new(now: Time, rate: f64) -> Self {
+        Self { rate, free_at: now }
+    }
+
     /// When so many more bytes are through.
     pub(crate) fn take(&mut self, now: Time, bytes: usize) -> Time {
         self.free_at = self.free_at.max(now) + Duration::from_secs_f64(bytes as f64 / self.rate);
@@ -29,7 +33,12 @@ impl Uplink {
 impl World {
     /// Lets a device's uplink take no more than so many bytes a second.
     pub fn slow_down(&mut self, device: usize, rate: f64) {
-        self.devices[device].uplink = Some(Uplink { rate, free_at: self.now });
+        self.devices[device].uplink = Some(Bandwidth::new(self.now, rate));
+    }
+
+    /// Lets a device's downlink take no more than so many bytes a second: whatever comes for it waits in one row.
+    pub fn slow_down_home(&mut self, device: usize, rate: f64) {
+        self.devices[device].downlink = Some(Bandwidth::new(self.now, rate));
     }
 
     /// A device learns what waits in its sockets, if that is anything of late.

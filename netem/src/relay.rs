@@ -242,10 +242,11 @@ impl World {
             }
             (ToRelay::Flow, Some(_)) => assert!(!self.relays[relay].is_old, "an old relay lends no credit"),
             (ToRelay::Consumed(line, amount), Some(sender)) => {
+                let now = self.now;
                 let Relay { loans, pool, mischief, is_stingy, is_boastful, has_lied, .. } = &mut self.relays[relay];
                 if let Some(loan) = loans.get_mut(&(line.member, sender, line.circuit)) {
                     let free = pool.saturating_sub(loan.borrowed());
-                    let lent = loan.consumed(amount, free) as u64;
+                    let lent = loan.consumed(now, amount, free) as u64;
                     let told = match mischief {
                         _ if *is_stingy => 0,
                         _ if *is_boastful => lent + 1_000_000,
@@ -275,6 +276,7 @@ impl World {
 
     /// Takes what bytes cost from their sender's credit. Returns whether they may pass.
     fn spend(&mut self, relay: usize, sender: Member, line: Line, length: usize) -> bool {
+        let now = self.now;
         let Relay { loans, is_old, used_up, overdrawn, has_lied, .. } = &mut self.relays[relay];
         if *is_old {
             return true;
@@ -283,7 +285,7 @@ impl World {
             // It crossed a hangup on the way.
             return false;
         };
-        let is_paid = loan.spend(credit::cost(length)).is_ok();
+        let is_paid = loan.spend(now, credit::cost(length)).is_ok();
         *used_up += usize::from(is_paid && loan.is_used_up());
         if !is_paid {
             assert!(*has_lied, "{sender} sent more than its credit");

@@ -11,7 +11,7 @@ use peersockets_core::time::{Duration, Time};
 
 use crate::drive_peer::DrivePeer;
 use crate::host::Host;
-use crate::network::Uplink;
+use crate::network::Bandwidth;
 use crate::relay::Relay;
 use crate::weather::Weather;
 
@@ -47,7 +47,9 @@ pub struct Device {
     pub(crate) is_cut_off: bool,
     pub(crate) held: Vec<Delivery>,
     /// What its uplink takes, if that is not everything at once.
-    pub(crate) uplink: Option<Uplink>,
+    pub(crate) uplink: Option<Bandwidth>,
+    /// The same of its downlink.
+    pub(crate) downlink: Option<Bandwidth>,
     /// Sockets that carry nothing any more without being closed, as after a change of networks.
     pub(crate) dead: BTreeSet<SocketId>,
     pub(crate) sockets: BTreeMap<SocketId, Server>,
@@ -146,6 +148,7 @@ impl World {
             is_cut_off: false,
             held: Vec::new(),
             uplink: None,
+            downlink: None,
             dead: BTreeSet::new(),
             sockets: BTreeMap::new(),
             unclosed: BTreeMap::new(),
@@ -257,7 +260,12 @@ impl World {
 
     /// Sends something on its way.
     pub(crate) fn send(&mut self, delivery: Delivery) {
-        let at = self.weather.arrival(self.now, &delivery);
+        let mut at = self.weather.arrival(self.now, &delivery);
+        if let Delivery::ToDevice { device, message, .. } = &delivery
+            && let Some(downlink) = &mut self.devices[*device].downlink
+        {
+            at = downlink.take(at, message.len());
+        }
         self.send_at(at, delivery);
     }
 

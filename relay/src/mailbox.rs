@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use peersockets_core::credit::{Loan, Overdrawn};
 use peersockets_core::rendezvous::FromRelay;
+use peersockets_core::time::Time;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -109,10 +110,10 @@ impl Mailbox {
     }
 
     /// The client has consumed so much: returns what is lent for it.
-    pub fn lend(&self, loan: &mut Loan, consumed: u64) -> usize {
+    pub fn lend(&self, now: Time, loan: &mut Loan, consumed: u64) -> usize {
         let mut state = self.state();
         let free = state.free(self.capacity);
-        state.change(loan, self.capacity, |loan| loan.consumed(consumed, free))
+        state.change(loan, self.capacity, |loan| loan.consumed(now, consumed, free))
     }
 
     /// Credit is given back, by a sender or with its circuit.
@@ -297,6 +298,7 @@ mod tests {
 
     use super::*;
 
+    const NOW: Time = Time::ORIGIN;
     const LINE: Line = Line { member: 1, circuit: 1 };
     const RESERVE: usize = 1_000;
     const LONG: Duration = Duration::from_secs(3_600);
@@ -372,9 +374,10 @@ mod tests {
         const POOL: usize = 100_000;
         let mailbox = Mailbox::new(POOL, RESERVE);
         let mut loan = Loan::default();
-        let spend = |loan: &mut Loan, cost| mailbox.post_paid(&FromRelay::Left(1), loan, |loan, _| loan.spend(cost));
+        let spend =
+            |loan: &mut Loan, cost| mailbox.post_paid(&FromRelay::Left(1), loan, |loan, _| loan.spend(NOW, cost));
         assert_eq!(spend(&mut loan, 4_096), Ok(Posted::Queued));
-        assert_eq!(mailbox.lend(&mut loan, 4_096), 8_192);
+        assert_eq!(mailbox.lend(NOW, &mut loan, 4_096), 8_192);
         assert_eq!(mailbox.lent(), 8_192 - 4_096);
         assert_eq!(spend(&mut loan, 8_193), Err(Overdrawn));
         assert_eq!(spend(&mut loan, 2_000), Ok(Posted::Queued));
@@ -385,7 +388,7 @@ mod tests {
         // One that keeps to no credit finds what is not lent.
         (0..20).for_each(|_| {
             let _ = spend(&mut loan, 4_096);
-            mailbox.lend(&mut loan, 4_096);
+            mailbox.lend(NOW, &mut loan, 4_096);
         });
         let lent = mailbox.lent();
         assert!((POOL / 4..=POOL / 2).contains(&lent), "{lent}");
@@ -401,8 +404,8 @@ mod tests {
         let mut loan = Loan::default();
         for _ in 0..100 {
             let frame = FromRelay::Data(LINE, &[0; 1_000]);
-            let _ = mailbox.post_paid(&frame, &mut loan, |loan, _| loan.spend(1_032));
-            mailbox.lend(&mut loan, 1_032);
+            let _ = mailbox.post_paid(&frame, &mut loan, |loan, _| loan.spend(NOW, 1_032));
+            mailbox.lend(NOW, &mut loan, 1_032);
         }
         assert!(mailbox.pending() < 10_000 + RESERVE + 1_100);
         assert_eq!(mailbox.take().await.err(), Some(Overflow));

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use peersockets_core::credit::{self, Loan, Overdrawn};
 use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Member};
+use peersockets_core::time::Time;
+use tokio::time::Instant;
 
 use super::{Census, RoomId, Rooms};
 use crate::address::ClientAddress;
@@ -26,6 +28,7 @@ pub struct LocalRooms {
     rooms: Arc<Mutex<HashMap<RoomId, Arc<Room>>>>,
     /// Whether nobody is told any more who leaves.
     is_closed: Arc<AtomicBool>,
+    origin: Instant,
     /// Shared by all rooms, so that a room that emptied and filled again does not use a number twice.
     next_member: AtomicU64,
 }
@@ -62,6 +65,8 @@ pub struct Seat {
     metrics: Arc<Metrics>,
     rooms: Arc<Mutex<HashMap<RoomId, Arc<Room>>>>,
     is_closed: Arc<AtomicBool>,
+    /// From which [`Time`] is counted.
+    origin: Instant,
     room: Arc<Room>,
     guest: Arc<Guest>,
     /// Whether it may still say that it keeps to credit: not after it has dialled or sent anything.
@@ -94,7 +99,14 @@ enum Passed {
 impl LocalRooms {
     /// No rooms yet.
     pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
-        Self { limits, metrics, rooms: Arc::default(), is_closed: Arc::default(), next_member: AtomicU64::new(1) }
+        Self {
+            limits,
+            metrics,
+            rooms: Arc::default(),
+            is_closed: Arc::default(),
+            origin: Instant::now(),
+            next_member: AtomicU64::new(1),
+        }
     }
 
     fn check_room(&self, guests: &BTreeMap<Member, Arc<Guest>>, address: ClientAddress) -> Result<(), Refusal> {
@@ -162,6 +174,7 @@ impl Rooms for LocalRooms {
             metrics: self.metrics.clone(),
             rooms: self.rooms.clone(),
             is_closed: self.is_closed.clone(),
+            origin: self.origin,
             room,
             guest,
             is_new: true,
@@ -209,8 +222,9 @@ impl Rooms for LocalRooms {
 
     async fn data(&self, seat: &mut Seat, line: Line, bytes: &[u8]) {
         seat.is_new = false;
+        let now = seat.now();
         loop {
-            match seat.pass(line, bytes, |loan, _| loan.spend(credit::cost(bytes.len()))) {
+            match seat.pass(line, bytes, |loan, _| loan.spend(now, credit::cost(bytes.len()))) {
                 Passed::Done => return,
                 Passed::Full(receiver) if self.await_room(seat, &receiver).await.is_ok() => {}
                 Passed::Full(_) => return self.give_up(seat, line, HangupReason::Busy).await,
@@ -230,7 +244,7 @@ impl Rooms for LocalRooms {
     async fn consumed(&self, seat: &mut Seat, line: Line, amount: u64) {
         if let Some(other) = seat.other_end(line) {
             let back = Line { member: seat.guest.member, ..line };
-            other.lend(back, &seat.guest.mailbox, amount);
+            other.lend(seat.now(), back, &seat.guest.mailbox, amount);
         }
     }
 
@@ -330,9 +344,13 @@ impl Seat {
         drop(circuits);
         // One that knows no credit reports nothing: what is queued for it counts as consumed.
         if let Some(receiver) = receiver {
-            guest.lend(line, &receiver.mailbox, credit::cost(bytes.len()) as u64);
+            guest.lend(self.now(), line, &receiver.mailbox, credit::cost(bytes.len()) as u64);
         }
         Passed::Done
+    }
+
+    fn now(&self) -> Time {
+        Time::ORIGIN + self.origin.elapsed()
     }
 
     /// The member at the other end of an open circuit.
@@ -372,10 +390,10 @@ impl Guest {
     }
 
     /// What this member sent on a circuit was consumed: lends it more from the receiver's pool, and says so.
-    fn lend(&self, line: Line, pool: &Mailbox, consumed: u64) {
+    fn lend(&self, now: Time, line: Line, pool: &Mailbox, consumed: u64) {
         let mut circuits = lock(&self.circuits);
         let Some(open) = circuits.get_mut(&line.member).filter(|open| open.circuit == line.circuit) else { return };
-        let lent = pool.lend(&mut open.loan, consumed);
+        let lent = pool.lend(now, &mut open.loan, consumed);
         if lent > 0 && self.keeps_credit() {
             self.mailbox.post_now(&FromRelay::Credit(line, lent as u64));
         }
