@@ -1,15 +1,17 @@
 // npm run bench -- relay: messages that pairs pass on through our relay, PeerServer and y-webrtc's server, and what connections cost.
 
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { targetDirectory } from '../scripts/paths.mjs';
 import { figure, goal, median, table, writeSection } from './results.mjs';
-import { RELAY_OPTIONS, SERVERS, startServer, versionOf } from './servers.mjs';
+import { RELAY_OPTIONS, SERVERS, startRelay, startServer, versionOf } from './servers.mjs';
 
 const run = promisify(execFile);
 const load = join(targetDirectory, 'release/load');
+const crowd = join(targetDirectory, 'release/crowd');
 const LOAD_CORE = '1';
 const ROUNDS = 5;
 const SECONDS = 2;
@@ -19,10 +21,13 @@ const GOAL_RATE = 1_000_000;
 const GOAL_RATIO = 15;
 const GOAL_MEMORY = 15e6;
 const GOAL_CONNECTION = 8_000;
+const CROWD = 5_000;
+const GOAL_RETURN = 60;
 
 export async function benchRelay() {
   const rates = await measureRates();
   const memory = await measureMemory();
+  const back = await measureReturn();
   const kinds = Object.keys(SERVERS);
   const names = kinds.map((kind) => SERVERS[kind].name);
   const rateRows = SHAPES.map(([pairs, inFlight]) => {
@@ -47,11 +52,14 @@ median of ${ROUNDS} rounds of ${SECONDS} s (median and 99th percentile of one me
     table(['pairs × in flight', ...names, ...names.slice(1).map((name) => `ours / ${name}`)], rateRows),
     'Resident memory with idle connections, ours in rooms of two.',
     table(['', 'empty, MB', '1,000, MB', '5,000, MB', 'bytes for one more'], memoryRows),
-    `Our relay ran with \`${RELAY_OPTIONS.join(' ')}\`.`,
+    `${CROWD.toLocaleString('en')} clients of ${CROWD / 10} addresses, in rooms of 50, whose relay is killed and started again with the limits that users get: all are back
+${figure(back)} s after its start. They come at once and then as pages do, after half a second and later each time.`,
+    `Elsewhere our relay ran with \`${RELAY_OPTIONS.join(' ')}\`.`,
     [
       goal(`at least 1 M messages/s on one core at ${GOAL_SHAPE}: ${figure(best.rate)}`, best.rate >= GOAL_RATE),
       goal(`at least ${GOAL_RATIO} × PeerServer there: ${figure(ratio)} ×`, ratio >= GOAL_RATIO),
       goal(`at most 15 MB with 1,000 connections: ${megabytes(memory.relay.thousand)} MB`, memory.relay.thousand <= GOAL_MEMORY),
+      goal(`${CROWD.toLocaleString('en')} clients back within ${GOAL_RETURN} s: ${figure(back)} s`, back <= GOAL_RETURN),
       goal(`at most 8 kB for an idle connection: ${figure(perConnection)} bytes`, perConnection <= GOAL_CONNECTION),
     ].join('\n'),
   ].join('\n\n'));
@@ -114,6 +122,34 @@ async function measureMemory() {
     console.log(`${SERVERS[kind].name}: ${Object.values(memory[kind]).map(megabytes).join(', ')} MB`);
   }
   return memory;
+}
+
+/** Seconds from the start of a relay that was killed until all its clients are back. */
+async function measureReturn() {
+  const first = await startRelay();
+  const clients = spawn('taskset', ['--cpu-list', LOAD_CORE, crowd, first.address, String(CROWD)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(clients, 'exit');
+  const lines = createInterface({ input: clients.stdout })[Symbol.asyncIterator]();
+  const hear = async (word) => {
+    const { value } = await lines.next();
+    if (value !== word) throw new Error(`the clients say ${value}, not ${word}`);
+  };
+  let relay = first;
+  try {
+    await hear('all');
+    await first.stop();
+    await hear('none');
+    const start = Date.now();
+    relay = await startRelay(Number(first.address.split(':')[1]));
+    await hear('all');
+    const seconds = (Date.now() - start) / 1_000;
+    console.log(`${CROWD} clients were back after ${figure(seconds)} s`);
+    return seconds;
+  } finally {
+    await relay.stop();
+    clients.kill();
+    await ended;
+  }
 }
 
 async function memoryWith(server, kind, count) {

@@ -18,6 +18,9 @@ export const RELAY_OPTIONS = [
   '--new-connections-burst=1000000', '--new-connections-per-second=1000000',
 ];
 
+/** Our relay with the limits that users get. */
+const AS_SHIPPED = { relay: { command: (port) => [relayBinary, `--listen=127.0.0.1:${port}`, '--log=off'] } };
+
 /** Each server by the name that the load generator knows it by. */
 export const SERVERS = {
   relay: { name: 'ours', command: () => [relayBinary, '--listen=127.0.0.1:0', ...RELAY_OPTIONS] },
@@ -30,11 +33,16 @@ export function versionOf(name) {
   return JSON.parse(readFileSync(join(here, 'node_modules', name, 'package.json'), 'utf8')).version;
 }
 
-/** Starts a server, with more options. */
-export async function startServer(kind, options = []) {
-  const port = await freePort();
-  const [command, ...parameters] = SERVERS[kind].command(port);
-  const child = spawn('taskset', ['--cpu-list', SERVER_CORE, command, ...parameters, ...options], {
+/** Starts our relay as users do, on this port or any. */
+export function startRelay(port) {
+  return startServer('relay', AS_SHIPPED, port);
+}
+
+/** Starts a server. */
+export async function startServer(kind, servers = SERVERS, wanted = undefined) {
+  const port = wanted ?? await freePort();
+  const [command, ...parameters] = servers[kind].command(port);
+  const child = spawn('taskset', ['--cpu-list', SERVER_CORE, command, ...parameters], {
     cwd: root, env: { ...process.env, PORT: String(port) }, stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));

@@ -1,4 +1,6 @@
-//! The least that a client of a WebSocket server has to do. What is wrong panics: these are measurements, not clients.
+//! The least that a client of a WebSocket server has to do.
+
+use std::io::{Error, Result};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -6,6 +8,8 @@ use tokio::net::TcpStream;
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 const LAST_DATA: u8 = 0x82;
+const PING: u8 = 0x89;
+const PONG: u8 = 0x8a;
 
 /// A frame with a text message.
 pub fn text(message: &[u8]) -> Vec<u8> {
@@ -33,37 +37,42 @@ fn frame(kind: u8, message: &[u8]) -> Vec<u8> {
 }
 
 /// Writes a frame.
-pub async fn write_message(stream: &mut TcpStream, frame: &[u8]) {
-    stream.write_all(frame).await.expect("the server reads");
+pub async fn write_message(stream: &mut TcpStream, frame: &[u8]) -> Result<()> {
+    stream.write_all(frame).await
 }
 
 /// Becomes a WebSocket.
-pub async fn upgrade(stream: &mut TcpStream, path: &str, subprotocol: Option<&str>) {
+pub async fn upgrade(stream: &mut TcpStream, path: &str, subprotocol: Option<&str>) -> Result<()> {
     let subprotocol = subprotocol.map_or(String::new(), |name| format!("sec-websocket-protocol: {name}\r\n"));
     let request = format!(
         "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
          sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{subprotocol}\r\n"
     );
-    stream.write_all(request.as_bytes()).await.expect("the server reads");
+    stream.write_all(request.as_bytes()).await?;
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.expect("an answer"));
+        head.push(stream.read_u8().await?);
     }
-    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    if !head.starts_with(b"HTTP/1.1 101 ") {
+        return Err(Error::other(String::from_utf8_lossy(&head)));
+    }
+    Ok(())
 }
 
-/// The next message that fits one frame; pings are passed over.
-pub async fn read_message(stream: &mut TcpStream) -> Vec<u8> {
+/// The next message that fits one frame; pings are answered.
+pub async fn read_message(stream: &mut TcpStream) -> Result<Vec<u8>> {
     loop {
-        let kind = stream.read_u8().await.expect("a frame");
-        let length = match stream.read_u8().await.expect("a length") {
-            126 => stream.read_u16().await.expect("a length").into(),
+        let kind = stream.read_u8().await?;
+        let length = match stream.read_u8().await? {
+            126 => stream.read_u16().await?.into(),
             short => usize::from(short),
         };
         let mut message = vec![0; length];
-        stream.read_exact(&mut message).await.expect("a message");
-        if kind <= LAST_DATA {
-            return message;
+        stream.read_exact(&mut message).await?;
+        match kind {
+            ..=LAST_DATA => return Ok(message),
+            PING => write_message(stream, &frame(PONG, &message)).await?,
+            _ => {}
         }
     }
 }

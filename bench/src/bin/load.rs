@@ -146,7 +146,7 @@ async fn hold(kind: Kind, address: SocketAddr, count: usize) {
             let mut room = [0; 32];
             room[..8].copy_from_slice(&(number as u64 / 2).to_le_bytes());
             send_to_relay(&mut stream, ToRelay::Join { room }).await;
-            websocket::read_message(&mut stream).await;
+            websocket::read_message(&mut stream).await.expect("a message");
         }
         held.push(stream);
     }
@@ -165,7 +165,8 @@ async fn connect_pair(kind: Kind, address: SocketAddr, pair: usize) -> [End; 2] 
         Kind::YWebrtc => {
             for (stream, name) in [(&mut first, &names[0]), (&mut second, &names[1])] {
                 let subscribe = format!(r#"{{"type":"subscribe","topics":["{name}"]}}"#);
-                websocket::write_message(stream, &websocket::text(subscribe.as_bytes())).await;
+                let subscribe = websocket::text(subscribe.as_bytes());
+                websocket::write_message(stream, &subscribe).await.expect("the server reads");
             }
             [&names[1], &names[0]]
                 .map(|to| padded(|text| format!(r#"{{"type":"publish","topic":"{to}","data":"{text}"}}"#)))
@@ -188,14 +189,14 @@ async fn meet_at_relay(first: &mut TcpStream, second: &mut TcpStream, pair: usiz
     let mut members = Vec::new();
     for stream in [&mut *first, &mut *second] {
         send_to_relay(stream, ToRelay::Join { room }).await;
-        let message = websocket::read_message(stream).await;
+        let message = websocket::read_message(stream).await.expect("a message");
         match FromRelay::decode(&message) {
             Ok(Some(FromRelay::Welcome { member, .. })) => members.push(member),
             other => panic!("the relay says {other:?}"),
         }
     }
     send_to_relay(second, ToRelay::Dial(Line { member: members[0], circuit: 1 })).await;
-    websocket::read_message(first).await;
+    websocket::read_message(first).await.expect("a message");
     [members[1], members[0]].map(|member| {
         let line = Line { member, circuit: 1 };
         let mut empty = Vec::new();
@@ -209,7 +210,7 @@ async fn meet_at_relay(first: &mut TcpStream, second: &mut TcpStream, pair: usiz
 async fn send_to_relay(stream: &mut TcpStream, frame: ToRelay<'_>) {
     let mut message = Vec::new();
     frame.encode(&mut message);
-    websocket::write_message(stream, &websocket::binary(&message)).await;
+    websocket::write_message(stream, &websocket::binary(&message)).await.expect("the server reads");
 }
 
 async fn connect(kind: Kind, address: SocketAddr, number: usize, name: &str) -> TcpStream {
@@ -219,14 +220,14 @@ async fn connect(kind: Kind, address: SocketAddr, number: usize, name: &str) -> 
     let mut stream = socket.connect(address).await.expect("the server listens");
     stream.set_nodelay(true).expect("no delay");
     match kind {
-        Kind::Relay => websocket::upgrade(&mut stream, "/relay", Some(SUBPROTOCOL)).await,
+        Kind::Relay => websocket::upgrade(&mut stream, "/relay", Some(SUBPROTOCOL)).await.expect("a WebSocket"),
         Kind::PeerServer => {
             let path = format!("/peerjs?key=peerjs&id={name}&token=load&version=1.5.5");
-            websocket::upgrade(&mut stream, &path, None).await;
-            let open = websocket::read_message(&mut stream).await;
+            websocket::upgrade(&mut stream, &path, None).await.expect("a WebSocket");
+            let open = websocket::read_message(&mut stream).await.expect("a message");
             assert_eq!(open, br#"{"type":"OPEN"}"#, "PeerServer takes us");
         }
-        Kind::YWebrtc => websocket::upgrade(&mut stream, "/", None).await,
+        Kind::YWebrtc => websocket::upgrade(&mut stream, "/", None).await.expect("a WebSocket"),
     }
     stream
 }
