@@ -2,7 +2,7 @@
 #![warn(missing_docs)]
 //! The relay of beaker-peersockets: a blind pipe between pages that share a drive.
 //!
-//! The way of a frame: [`server`] takes a connection in if [`admission`] lets it, [`upgrade`] makes it a WebSocket, its
+//! The way of a frame: [`server`] takes a connection in if [`admission`] lets it, [`http`] hears what it wants, [`upgrade`] makes it a WebSocket, its
 //! [`connection`] reads frames and passes them to the [`rooms`], which put them into the [`mailbox`] of their receiver,
 //! whose own connection writes them.
 
@@ -14,6 +14,7 @@ pub mod bucket;
 pub mod budget;
 pub mod config;
 pub mod connection;
+pub mod http;
 pub mod limits;
 pub mod log;
 pub mod mailbox;

@@ -16,14 +16,16 @@ pub const READ_BUFFER: usize = 4 * 1024;
 pub const WRITE_BUFFER: usize = 16 * 1024;
 /// Longest head of an HTTP request, in bytes.
 pub const HTTP_HEAD: usize = 16 * 1024;
-/// Time for a client to send the head of an HTTP request, and for an idle HTTP connection to send the next.
+/// Time for a new connection to have asked for something: TLS handshake and head of its first HTTP request together.
+pub const NEWCOMER_TIME: Duration = Duration::from_secs(5);
+/// Time for an HTTP connection to send the head of the next request.
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(5);
 /// Connections used for anything but a WebSocket, beyond those of `--connections`: pages and `/health` get through at a
 /// full relay, and downloads take no WebSocket's place.
 pub const HTTP_CONNECTIONS: usize = 256;
 /// The same for one address.
 pub const HTTP_CONNECTIONS_PER_ADDRESS: usize = 64;
-/// Connections beyond all others, so that a full relay can still hear what a newcomer wants and refuse it.
+/// The least number of connections beyond all others, so that a full relay can still hear what a newcomer wants and refuse it.
 pub const NEWCOMERS: usize = 256;
 /// Connections of one address that have asked for nothing yet, unless `--new-connections-burst` is more.
 pub const NEWCOMERS_PER_ADDRESS: usize = 64;
@@ -58,7 +60,7 @@ pub struct Limits {
     pub room_members_per_address: usize,
 
     /// WebSockets open at once, else `too-many-connections`. Beyond them there may be 256 connections for HTTP, 64 of
-    /// one address, and 256 that have asked for nothing yet.
+    /// one address, and a quarter as many, at least 256, that have asked for nothing yet; then the oldest of these is closed.
     #[arg(long, value_name = "COUNT", default_value_t = 5_000, value_parser = count(1, 1_000_000))]
     pub connections: usize,
 
@@ -143,7 +145,13 @@ impl Limits {
 
     /// TCP connections open at once, whatever they are used for.
     pub fn tcp_connections(&self) -> usize {
-        self.connections.saturating_add(HTTP_CONNECTIONS + NEWCOMERS)
+        self.connections + HTTP_CONNECTIONS + self.newcomers()
+    }
+
+    /// TCP connections that have asked for nothing yet, beside as many WebSockets as there may be. Where there are fewer, newcomers may
+    /// have the rest: after a restart all come at once.
+    pub fn newcomers(&self) -> usize {
+        NEWCOMERS.max(self.connections / 4)
     }
 
     /// TCP connections of one address that have asked for nothing yet.

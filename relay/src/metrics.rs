@@ -42,6 +42,8 @@ pub struct Metrics {
     pub waits_for_total_rate: Counter,
     /// TCP connections that were closed unheard, for there were too many.
     pub closed_at_the_door: Counter,
+    /// Connections that were closed because no request came in time, after the TLS handshake if there is one.
+    pub late_newcomers: Counter,
     /// Connections whose TLS handshake failed or took too long.
     pub tls_failures: Counter,
     /// Times that a circuit's credit was used up: its sender is told to slow down by getting no more.
@@ -50,6 +52,7 @@ pub struct Metrics {
     pub credit_violations: Counter,
     refusals: Family<RefusalLabels, Counter>,
     connections: Gauge,
+    newcomers: Gauge,
     http_connections: Gauge,
     rooms: Gauge,
     members: Gauge,
@@ -79,11 +82,13 @@ impl Default for Metrics {
             waits_for_room_rate: Counter::default(),
             waits_for_total_rate: Counter::default(),
             closed_at_the_door: Counter::default(),
+            late_newcomers: Counter::default(),
             tls_failures: Counter::default(),
             credit_used_up: Counter::default(),
             credit_violations: Counter::default(),
             refusals: Family::default(),
             connections: Gauge::default(),
+            newcomers: Gauge::default(),
             http_connections: Gauge::default(),
             rooms: Gauge::default(),
             members: Gauge::default(),
@@ -110,6 +115,7 @@ impl Metrics {
     /// All metrics as OpenMetrics text.
     pub fn render(&self, admission: &Admission, census: Census, queue_capacity: usize) -> String {
         self.connections.set(admission.sockets() as i64);
+        self.newcomers.set(admission.newcomers() as i64);
         self.http_connections.set(admission.http_connections() as i64);
         self.rooms.set(census.rooms as i64);
         self.members.set(census.members as i64);
@@ -126,6 +132,11 @@ impl Metrics {
     fn register(&mut self) {
         let registry = &mut self.registry;
         registry.register("connections", "WebSockets that are open", self.connections.clone());
+        registry.register(
+            "newcomers",
+            "Connections that have asked for nothing yet, or are being refused",
+            self.newcomers.clone(),
+        );
         registry.register(
             "http_connections",
             "Connections that are open and asked for anything but a WebSocket",
@@ -195,6 +206,11 @@ impl Metrics {
             "closed_at_the_door",
             "TCP connections closed unheard: too many, all told or of one address, had asked for nothing yet",
             self.closed_at_the_door.clone(),
+        );
+        registry.register(
+            "late_newcomers",
+            "Connections closed because no request came in time, after the TLS handshake if there is one",
+            self.late_newcomers.clone(),
         );
         registry.register(
             "tls_failures",

@@ -53,7 +53,7 @@ impl<R: Rooms> Relay<R> {
         metrics: Arc<Metrics>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            admission: Admission::new(limits.clone()),
+            admission: Admission::new(limits.clone(), metrics.closed_at_the_door.clone()),
             budgets: Budgets::new(&limits, &metrics, Instant::now()),
             limits,
             access,

@@ -1,6 +1,5 @@
 //! The listening socket: takes connections in and hands them to HTTP.
 
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,27 +7,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use futures_util::future::Either;
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::timeout;
-use tower::ServiceExt;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
 use crate::access::Access;
 use crate::address::{ClientAddress, is_trusted};
 use crate::admin::Admin;
-use crate::limits::{
-    ACCEPT_PAUSE, HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_HEAD, HTTP_HEAD_TIME, SEND_BUFFER,
-};
+use crate::http::Http;
+use crate::limits::{ACCEPT_PAUSE, NEWCOMER_TIME, SEND_BUFFER};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::relay::Relay;
@@ -38,7 +27,7 @@ use crate::secret::SecretError;
 use crate::stream::Stream;
 use crate::tls::{Tls, TlsError};
 use crate::traffic::Counted;
-use crate::upgrade::{Peer, about_relay};
+use crate::upgrade::Peer;
 
 /// Time that clients get to take their farewell when the relay ends. The whole end takes less than 2 s.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(1_500);
@@ -190,30 +179,33 @@ impl Server {
     fn take_in(&self, stream: TcpStream, address: SocketAddr) {
         let client = ClientAddress::from(address.ip());
         let is_proxy = is_trusted(address.ip(), &self.relay.trusted_proxies);
-        let Some(place) = self.relay.admission.connect(client, is_proxy) else {
-            self.relay.metrics.closed_at_the_door.inc();
+        let Some(place) = self.relay.admission.connect(client, is_proxy).map(Arc::new) else {
             return debug!(%client, "a connection too many was closed");
         };
         // Frames are gathered before they are written; the system must not hold them back again.
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let peer = Peer { address, place: Arc::new(place) };
         let stream = Counted::new(stream);
         let traffic = stream.traffic();
-        let router = self.router.clone();
         let shutdown = self.relay.shutdown.clone();
         let write_timeout = self.relay.limits.write_timeout;
+        let http = Http {
+            peer: Peer { address, place: place.clone() },
+            router: self.router.clone(),
+            metrics: self.relay.metrics.clone(),
+            deadline: Instant::now() + NEWCOMER_TIME,
+        };
         let tls = self.tls.clone();
-        let metrics = self.relay.metrics.clone();
         tokio::spawn(async move {
             // What only TLS needs is on the heap, so that other connections do not hold the room for it.
             let serving = match tls {
-                None => Either::Left(serve_http(Stream::Plain(stream), peer, router)),
-                Some(tls) => Either::Right(Box::pin(serve_https(stream, tls, metrics, peer, router))),
+                None => Either::Left(http.serve(Stream::Plain(stream))),
+                Some(tls) => Either::Right(Box::pin(serve_https(stream, tls, http))),
             };
             tokio::select! {
                 () = serving => {}
+                () = place.lost() => debug!(%client, "the oldest of too many newcomers was closed"),
                 () = traffic.write_stall(write_timeout) => debug!(%client, "an HTTP client took too little"),
                 () = shutdown.cancelled() => {}
             }
@@ -262,48 +254,16 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves a connection after its TLS handshake. Meanwhile it is a newcomer, as one that sends no request.
-async fn serve_https(stream: Counted<TcpStream>, tls: Arc<Tls>, metrics: Arc<Metrics>, peer: Peer, router: Router) {
-    match timeout(HTTP_HEAD_TIME, tls.acceptor().accept(stream)).await {
-        Ok(Ok(stream)) => serve_http(Stream::Tls(Box::new(stream)), peer, router).await,
+/// Serves a connection after its TLS handshake.
+async fn serve_https(stream: Counted<TcpStream>, tls: Arc<Tls>, http: Http) {
+    match timeout_at(http.deadline, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => http.serve(Stream::Tls(Box::new(stream))).await,
         failed => {
-            metrics.tls_failures.inc();
+            http.metrics.tls_failures.inc();
             let error = failed.ok().and_then(Result::err);
             debug!(?error, "a TLS handshake failed");
         }
     }
-}
-
-async fn serve_http(stream: Stream, peer: Peer, router: Router) {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
-        let place = peer.place.clone();
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(peer.clone());
-        async move {
-            let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
-            let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-            Ok::<_, Infallible>(if is_upgrade || place.serve_http() { response } else { http_is_full() })
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HTTP_HEAD_TIME)
-        .max_buf_size(HTTP_HEAD)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    if let Err(error) = connection.await {
-        debug!(%error, "an HTTP connection failed");
-    }
-}
-
-fn http_is_full() -> Response {
-    let headers = [(header::CONNECTION, "close"), (header::RETRY_AFTER, "10")];
-    let text = format!(
-        "This relay is busy: it serves {HTTP_CONNECTIONS} connections over HTTP, \
-         {HTTP_CONNECTIONS_PER_ADDRESS} of one address.\n"
-    );
-    (StatusCode::SERVICE_UNAVAILABLE, about_relay(), headers, text).into_response()
 }
 
 /// Who may use the relay: beyond loopback that has to be said, and behind a proxy, which is there for others to come.

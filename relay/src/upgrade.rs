@@ -85,7 +85,10 @@ async fn serve<R: Rooms>(
             relay.metrics.sockets_opened.inc();
             connection.serve(pass).await;
         }
-        Err(refusal) => connection.refuse(refusal).await,
+        Err(refusal) => tokio::select! {
+            () = connection.refuse(refusal) => {}
+            () = peer.place.lost() => {}
+        },
     }
     // The place is free once the connection is gone.
     drop(peer);

@@ -193,6 +193,7 @@ async fn a_connection_that_asks_for_nothing_or_for_nothing_more_is_closed() {
     );
     assert_eq!(half, "");
     assert!(idle.starts_with("HTTP/1.1 200 ") && idle.ends_with('}'), "one answer: {idle}");
+    assert_eq!(relay.metric("late_newcomers_total").await, 1.0);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use futures_util::{SinkExt, StreamExt};
 use peersockets_core::limits::CIRCUIT_CHUNK;
 use peersockets_core::rendezvous::{HangupReason, Line, ToRelay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::time::{Duration, Instant, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -101,6 +102,25 @@ async fn connections_that_are_closed_unheard_are_counted() {
         silent.push(tokio::net::TcpStream::connect(relay.address).await.expect("a connection"));
     }
     relay.until_metric("closed_at_the_door_total", |closed| closed >= 6.0).await;
+}
+
+#[tokio::test]
+async fn silent_sockets_of_many_addresses_do_not_lock_the_door() {
+    let relay = Relay::start(&["--connections=4"]);
+    let mut silent = Vec::new();
+    for n in 0..320_u16 {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((Ipv4Addr::new(127, 0, 1, (n / 64) as u8 + 1), 0).into()).expect("a source address");
+        silent.push(socket.connect(relay.address).await.expect("a connection"));
+    }
+    // 256, and 4 that no WebSocket has taken.
+    let first = timeout(PATIENCE, silent[0].read(&mut [0; 1])).await.expect("the oldest is closed");
+    assert!(matches!(first, Ok(0) | Err(_)), "{first:?}");
+    relay.until_metric("closed_at_the_door_total", |closed| closed >= 60.0).await;
+    let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
+    caller.talk(&mut called, 1, b"still served").await;
+    assert!(relay.get("/health").await.starts_with("HTTP/1.1 200 "));
+    assert!(relay.metric("newcomers").await <= 260.0);
 }
 
 #[tokio::test]

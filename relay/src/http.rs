@@ -1,0 +1,155 @@
+//! HTTP on one connection, until it ends or becomes a WebSocket.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until};
+use tower::ServiceExt;
+use tracing::debug;
+
+use crate::admission::Place;
+use crate::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, HTTP_HEAD, HTTP_HEAD_TIME};
+use crate::metrics::Metrics;
+use crate::upgrade::{Peer, about_relay};
+
+/// What one connection is served with.
+#[derive(Debug)]
+pub struct Http {
+    /// Who is there.
+    pub peer: Peer,
+    /// What answers.
+    pub router: Router,
+    /// The counters.
+    pub metrics: Arc<Metrics>,
+    /// Until when it has to have asked for something.
+    pub deadline: Instant,
+}
+
+impl Http {
+    /// Answers requests on `stream`, whose TLS handshake, if there was one, took its part of the time.
+    pub async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let Self { peer, router, metrics, deadline } = self;
+        let place = peer.place.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let router = router.clone();
+            let place = peer.place.clone();
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer.clone());
+            async move {
+                let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+                let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+                Ok::<_, Infallible>(if is_upgrade || place.serve_http() { response } else { http_is_full() })
+            }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HTTP_HEAD_TIME)
+            .max_buf_size(HTTP_HEAD)
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        tokio::select! {
+            // First: hyper's own time for the first head ends in the same moment.
+            biased;
+            () = is_late(&place, deadline) => {
+                metrics.late_newcomers.inc();
+            }
+            ended = connection => if let Err(error) = ended {
+                debug!(%error, "an HTTP connection failed");
+            }
+        }
+    }
+}
+
+/// Returns at the deadline if nothing was asked for until then.
+async fn is_late(place: &Place, deadline: Instant) {
+    sleep_until(deadline).await;
+    if !place.is_newcomer() {
+        pending().await
+    }
+}
+
+fn http_is_full() -> Response {
+    let headers = [(header::CONNECTION, "close"), (header::RETRY_AFTER, "10")];
+    let text = format!(
+        "This relay is busy: it serves {HTTP_CONNECTIONS} connections over HTTP, \
+         {HTTP_CONNECTIONS_PER_ADDRESS} of one address.\n"
+    );
+    (StatusCode::SERVICE_UNAVAILABLE, about_relay(), headers, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::time::Duration;
+
+    use axum::routing::get;
+    use clap::Parser;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+    use crate::admission::Admission;
+    use crate::limits::NEWCOMER_TIME;
+    use crate::options::Options;
+
+    /// A connection that is served, and the counters.
+    fn connect(time_left: Duration) -> (DuplexStream, Arc<Metrics>) {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let metrics = Arc::new(Metrics::default());
+        let door = Admission::new(Options::parse_from(["relay"]).limits, metrics.closed_at_the_door.clone());
+        let place = Arc::new(door.connect(address.ip().into(), false).expect("a place"));
+        let http = Http {
+            peer: Peer { address, place },
+            router: Router::new().route("/", get(async || "here")),
+            metrics: metrics.clone(),
+            deadline: Instant::now() + time_left,
+        };
+        let (ours, theirs) = duplex(64 * 1024);
+        tokio::spawn(http.serve(ours));
+        (theirs, metrics)
+    }
+
+    async fn until_closed(client: &mut DuplexStream) -> Duration {
+        let start = Instant::now();
+        client.read_to_end(&mut Vec::new()).await.expect("a good end");
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newcomer_has_only_the_time_that_its_handshake_left() {
+        for head in ["", "GET / HTTP/1.1\r\nhost: relay\r\n"] {
+            for left in [NEWCOMER_TIME, Duration::from_secs(1)] {
+                let (mut client, metrics) = connect(left);
+                client.write_all(head.as_bytes()).await.expect("sent");
+                let time = until_closed(&mut client).await;
+                assert!((left..left + Duration::from_millis(10)).contains(&time), "{time:?} of {left:?}");
+                assert_eq!(metrics.late_newcomers.get(), 1);
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_asked_for_something_may_ask_again_later() {
+        let (mut client, metrics) = connect(Duration::from_secs(1));
+        for _ in 0..3 {
+            client.write_all(b"GET / HTTP/1.1\r\nhost: relay\r\n\r\n").await.expect("sent");
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"here") {
+                assert_ne!(client.read_buf(&mut answer).await.expect("an answer"), 0);
+            }
+            tokio::time::sleep(Duration::from_secs(4)).await;
+        }
+        assert!((Duration::from_millis(900)..Duration::from_millis(1_100)).contains(&until_closed(&mut client).await));
+        assert_eq!(metrics.late_newcomers.get(), 0);
+    }
+}
