@@ -20,7 +20,9 @@ pub const HTTP_HEAD: usize = 16 * 1024;
 pub const NEWCOMER_TIME: Duration = Duration::from_secs(5);
 /// Time for an HTTP connection to send the head of the next request.
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(5);
-/// Connections used for anything but a WebSocket, beyond those of `--connections`: pages and `/health` get through at a
+/// Longest life of an HTTP connection, but for the answer that is under way then: so nobody holds a place by asking again and again.
+pub const HTTP_LIFE: Duration = Duration::from_secs(60);
+/// Connections used for anything but a WebSocket, beyond those of `--connections`: pages get through at a
 /// full relay, and downloads take no WebSocket's place.
 pub const HTTP_CONNECTIONS: usize = 256;
 /// The same for one address.

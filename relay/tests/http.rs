@@ -274,9 +274,13 @@ async fn downloads_take_neither_a_websockets_place_nor_all_of_another_addresss()
         }
         assert_eq!(stalled_download(&relay, source).await.err().as_deref(), Some("HTTP/1.1 503"), "one more");
     }
-    let answer = relay.get("/health").await;
+    let answer = relay.get("/").await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("256 connections over HTTP"), "{answer}");
     assert!(answer.contains("\r\nx-peersockets-relay: v1\r\n"), "a page still knows what it is: {answer}");
+    for probe in ["/health", "/ready"] {
+        let answer = relay.http(&format!("GET {probe} HTTP/1.1\r\nhost: relay\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close\r\n"), "once: {answer}");
+    }
     let (_joined, _) = Client::join(&relay, ROOM).await;
 
     drop(stalled);
