@@ -12,6 +12,7 @@ import { RELAY_OPTIONS, SERVERS, startRelay, startServer, versionOf } from './se
 const run = promisify(execFile);
 const load = join(targetDirectory, 'release/load');
 const crowd = join(targetDirectory, 'release/crowd');
+const idle = join(targetDirectory, 'release/idle');
 const LOAD_CORE = '1';
 const ROUNDS = 5;
 const SECONDS = 2;
@@ -23,11 +24,13 @@ const GOAL_MEMORY = 15e6;
 const GOAL_CONNECTION = 8_000;
 const CROWD = 5_000;
 const GOAL_RETURN = 60;
+const ROOMS = [2, 10, 50];
 
 export async function benchRelay() {
   const rates = await measureRates();
   const memory = await measureMemory();
   const back = await measureReturn();
+  const users = await measureUsers(rates.relay['1 × 1'].busy);
   const kinds = Object.keys(SERVERS);
   const names = kinds.map((kind) => SERVERS[kind].name);
   const rateRows = SHAPES.map(([pairs, inFlight]) => {
@@ -52,6 +55,11 @@ median of ${ROUNDS} rounds of ${SECONDS} s (median and 99th percentile of one me
     table(['pairs × in flight', ...names, ...names.slice(1).map((name) => `ours / ${name}`)], rateRows),
     'Resident memory with idle connections, ours in rooms of two.',
     table(['', 'empty, MB', '1,000, MB', '5,000, MB', 'bytes for one more'], memoryRows),
+    `1,000 users who have a page open and say nothing: memory and processor time as above, the latter for messages that come one by one; messages and
+bytes as devices exchange them in virtual time, with the headers of WebSocket frames and without those of TLS, TCP and IP.`,
+    table(['in rooms of', 'memory, MB', 'one core, %', 'messages/s', 'kB/s'], users.map(({ members, core, messages, bytes }) => (
+      [members, megabytes(memory.relay.thousand), figure(core * 100), figure(messages), figure(bytes / 1_000)]
+    ))),
     `${CROWD.toLocaleString('en')} clients of ${CROWD / 10} addresses, in rooms of 50, whose relay is killed and started again with the limits that users get: all are back
 ${figure(back)} s after its start. They come at once and then as pages do, after half a second and later each time.`,
     `Elsewhere our relay ran with \`${RELAY_OPTIONS.join(' ')}\`.`,
@@ -122,6 +130,16 @@ async function measureMemory() {
     console.log(`${SERVERS[kind].name}: ${Object.values(memory[kind]).map(megabytes).join(', ')} MB`);
   }
   return memory;
+}
+
+/** What 1,000 users come to who only are there, if a message costs so many microseconds. */
+async function measureUsers(busy) {
+  return Promise.all(ROOMS.map(async (members) => {
+    const { stdout } = await run(idle, [String(members)]);
+    const [messages, bytes] = stdout.trim().split(' ').map((each) => Number(each) * 1_000);
+    // A message that passes is one that comes and one that goes.
+    return { members, messages, bytes, core: (messages / 2) * busy / 1e6 };
+  }));
 }
 
 /** Seconds from the start of a relay that was killed until all its clients are back. */

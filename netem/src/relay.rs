@@ -29,6 +29,8 @@ pub struct Relay {
     pub attempts: Vec<(usize, Time)>,
     /// Circuits that were dialled on it.
     pub dials: usize,
+    /// Messages that it got and sent, and the bytes in them.
+    pub traffic: (u64, u64),
     pub(crate) held: Vec<Delivery>,
     pub(crate) members: BTreeMap<Member, (usize, SocketId)>,
     last_member: Member,
@@ -71,6 +73,7 @@ impl Relay {
             failure: SocketFailure::Unreachable,
             attempts: Vec::new(),
             dials: 0,
+            traffic: (0, 0),
             held: Vec::new(),
             members: BTreeMap::new(),
             last_member: 0,
@@ -91,6 +94,11 @@ impl Relay {
     /// Credit that it has lent beyond what every circuit has.
     pub fn borrowed(&self) -> usize {
         self.loans.values().map(Loan::borrowed).sum()
+    }
+
+    fn count(&mut self, message: &[u8]) {
+        self.traffic.0 += 1;
+        self.traffic.1 += message.len() as u64;
     }
 }
 
@@ -197,6 +205,7 @@ impl World {
 
     pub(crate) fn relay_message(&mut self, relay: usize, device: usize, socket: SocketId, message: &[u8]) {
         let frame = ToRelay::decode(message).expect("a device writes well-formed frames");
+        self.relays[relay].count(message);
         let sender =
             self.relays[relay].members.iter().find(|(_, at)| **at == (device, socket)).map(|(member, _)| *member);
         match (frame, sender) {
@@ -329,6 +338,7 @@ impl World {
         if let Some((device, socket)) = self.relays[relay].members.get(&member).copied() {
             let mut message = Vec::new();
             frame.encode(&mut message);
+            self.relays[relay].count(&message);
             let delivery = Delivery::ToDevice { device, socket, message };
             if self.relays[relay].is_lagging {
                 self.relays[relay].held.push(delivery);
