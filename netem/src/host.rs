@@ -8,13 +8,14 @@ use peersockets_core::conversation::Heard;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::link::{self, HostAction};
 use peersockets_core::secure::{DeviceKey, Role};
-use peersockets_core::swarm::{Config, LinkId, SocketId};
+use peersockets_core::swarm::{Config, LinkId, Output, SocketId};
 
 use crate::stream::{Channel, Plain, Sign, Stream};
 use crate::world::{Delivery, Device, World, drive};
 
 /// A host's streams, by the links that the swarm knows them as.
 pub struct Host {
+    seed: [u8; 32],
     key: DeviceKey,
     drive: DriveKey,
     streams: BTreeMap<LinkId, HostStream>,
@@ -49,11 +50,39 @@ enum Carrier {
 impl World {
     /// A device of drive 1 on these relays, in a process that holds the drive.
     pub fn add_host(&mut self, relays: &[usize]) -> usize {
+        self.start_host([0xa0 + self.devices.len() as u8; 32], relays)
+    }
+
+    /// Ends a device's process without a word, as a crash does: its sockets close, and what it still had to say is lost.
+    pub fn crash(&mut self, device: usize) {
+        let sockets: Vec<SocketId> = self.devices[device].sockets.keys().copied().collect();
+        for socket in sockets {
+            self.close_socket(device, socket);
+        }
+        let Device { swarm, events, held, unclosed, host, .. } = &mut self.devices[device];
+        swarm.close(self.now);
+        while !matches!(swarm.poll_output(), Output::Timeout(_)) {}
+        events.clear();
+        held.clear();
+        unclosed.clear();
+        if let Some(host) = host {
+            host.streams.clear();
+        }
+        self.settle();
+    }
+
+    /// Starts a host's process again after a crash, on these relays: another device with the same key.
+    pub fn start_again(&mut self, host: usize, relays: &[usize]) -> usize {
+        let seed = self.host(host).seed;
+        self.start_host(seed, relays)
+    }
+
+    fn start_host(&mut self, seed: [u8; 32], relays: &[usize]) -> usize {
         let urls = self.urls(relays, &[]);
-        let seed = [0xa0 + self.devices.len() as u8; 32];
         let config = Config { relays: &urls.0, drive_peers: &urls.1, host_seed: Some(seed), ..Config::default() };
         let index = self.add_in(drive(1), config);
         self.devices[index].host = Some(Host {
+            seed,
             key: DeviceKey::from_seed(seed),
             drive: drive(1),
             streams: BTreeMap::new(),
@@ -169,7 +198,10 @@ impl World {
         match action {
             HostAction::Start(_) | HostAction::End => {}
             HostAction::Read(bytes) => stream.stream.read(&bytes),
-            HostAction::Drained => stream.is_waiting = false,
+            HostAction::Drained => {
+                stream.is_waiting = false;
+                self.devices[device].swarm.handle_stream_drained(link, true);
+            }
             HostAction::Open { id, handshake } => {
                 stream.awaits_open = false;
                 stream.stream.open(Channel::Peersockets, peersockets::PROTOCOL, &id, &handshake);
@@ -275,7 +307,11 @@ impl World {
                 Carrier::Circuit => {
                     let (first, rest) = written.split_at(written.len().min(100_000));
                     stream.held = rest.to_vec();
-                    let is_waiting = self.devices[host].swarm.handle_stream_written(link, first);
+                    let swarm = &mut self.devices[host].swarm;
+                    let is_waiting = swarm.handle_stream_written(link, first);
+                    if is_waiting {
+                        swarm.handle_stream_drained(link, false);
+                    }
                     if let Some(stream) = self.host(host).streams.get_mut(&link) {
                         stream.is_waiting = is_waiting;
                     }

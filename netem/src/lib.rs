@@ -1,13 +1,14 @@
 #![forbid(unsafe_code)]
 //! Devices, relays and drive peers in virtual time: nothing waits, everything happens when it is told to, and follows from a seed.
 //!
-//! [`World`] holds them and passes on what they write. Its relays follow PROTOCOL.md §3 on honest input; [`Mischief`] and [`Impostor`] make
-//! a hostile one of it. [`Room`] lets devices talk, and checks what they are told against what must hold whatever happens. For tests only: what cannot be
+//! [`World`] holds them and passes on what they write. Its relays follow PROTOCOL.md §3 on honest input; [`Mischief`], [`Lie`] and [`Impostor`]
+//! make a hostile one of it. [`Room`] lets devices talk, and checks what they are told against what must hold whatever happens. For tests only: what cannot be
 //! panics.
 
 mod drive_peer;
 mod host;
 mod impostor;
+mod liar;
 mod mischief;
 mod network;
 mod relay;
@@ -18,8 +19,9 @@ mod world;
 
 pub use drive_peer::DrivePeer;
 pub use impostor::Impostor;
+pub use liar::Lie;
 pub use mischief::{Fault, Mischief};
 pub use relay::Relay;
-pub use room::{Room, Seed};
+pub use room::{Kind, Room, Seed};
 pub use weather::Weather;
 pub use world::{Device, World, drive, seconds};

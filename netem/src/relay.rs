@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use peersockets_core::credit::{self, Loan};
 use peersockets_core::limits;
+use peersockets_core::random::Random;
 use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Member, ToRelay};
 use peersockets_core::swarm::{SocketFailure, SocketId};
 use peersockets_core::time::{Duration, Time};
 
 use crate::impostor::Impostor;
+use crate::liar::Lie;
 use crate::mischief::Mischief;
 use crate::world::{Delivery, Server, World};
 
@@ -48,6 +50,8 @@ pub struct Relay {
     pub overdrawn: usize,
     /// Whether it ever told of credit that it does not lend.
     has_lied: bool,
+    /// Whether it ever told of another credit than it lends.
+    pub(crate) has_misled: bool,
     /// What each member may send on a circuit: sender, receiver, number.
     loans: BTreeMap<(Member, Member, Circuit), Loan>,
     /// Changes or swallows what is forwarded.
@@ -56,6 +60,13 @@ pub struct Relay {
     pub mischief: Option<Mischief>,
     /// What it says on links of its own.
     pub impostor: Impostor,
+    /// Tells newcomers of members that are not there, and not of all that are.
+    pub false_welcomes: Option<Random>,
+    /// How often it said what is not so, in the order of [`Lie::ALL`].
+    pub lies: [u64; Lie::ALL.len()],
+    /// Whether it may have parted two members until one of them comes anew: it hid one from the other, which had to dial, or told both
+    /// that the other needs no circuit any more.
+    pub(crate) has_parted: bool,
 }
 
 /// Little, so that devices run out of credit.
@@ -84,11 +95,21 @@ impl Relay {
             used_up: 0,
             overdrawn: 0,
             has_lied: false,
+            has_misled: false,
             loans: BTreeMap::new(),
             tamper: None,
             mischief: None,
             impostor: Impostor::default(),
+            false_welcomes: None,
+            lies: [0; Lie::ALL.len()],
+            has_parted: false,
         }
+    }
+
+    /// The circuits of a member, as it names them.
+    pub(crate) fn circuits_of(&self, member: Member) -> Vec<Line> {
+        let own = self.loans.keys().filter(|(from, ..)| *from == member);
+        own.map(|(_, to, circuit)| Line { member: *to, circuit: *circuit }).collect()
     }
 
     /// Credit that it has lent beyond what every circuit has.
@@ -144,27 +165,6 @@ impl World {
         self.settle();
     }
 
-    /// Lets a relay claim to a device that every other member left.
-    pub fn claim_left(&mut self, device: usize, relay: usize) {
-        let told = self.member(relay, device);
-        let members = &self.relays[relay].members;
-        let others: Vec<Member> = members.keys().copied().filter(|member| Some(*member) != told).collect();
-        for other in others {
-            self.tell(relay, told.expect("it is a member"), &FromRelay::Left(other));
-        }
-        self.settle();
-    }
-
-    /// Lets a relay claim to a device that every member which came later dials it.
-    pub fn claim_dials(&mut self, device: usize, relay: usize) {
-        let told = self.member(relay, device).expect("it is a member");
-        let later: Vec<Member> = self.relays[relay].members.keys().copied().filter(|member| *member > told).collect();
-        for member in later {
-            self.tell(relay, told, &FromRelay::Dialed(Line { member, circuit: 1_000_000 }));
-        }
-        self.settle();
-    }
-
     /// Whether a device is in the room on a relay.
     pub fn is_member(&self, device: usize, relay: usize) -> bool {
         self.member(relay, device).is_some()
@@ -173,6 +173,10 @@ impl World {
     pub(crate) fn member(&self, relay: usize, device: usize) -> Option<Member> {
         let members = &self.relays[relay].members;
         members.iter().find(|(_, (of, _))| *of == device).map(|(member, _)| *member)
+    }
+
+    pub(crate) fn members(&self, relay: usize) -> Vec<Member> {
+        self.relays[relay].members.keys().copied().collect()
     }
 
     /// A number that no member has, and none will have.
@@ -192,12 +196,10 @@ impl World {
         if let Some(member) = member {
             members.remove(&member);
             self.relays[relay].loans.retain(|(from, to, _), _| *from != member && *to != member);
-            let members = &self.relays[relay].members;
-            let others: Vec<Member> = members.keys().copied().collect();
             if self.relays[relay].is_discreet {
                 return;
             }
-            for other in others {
+            for other in self.members(relay) {
                 self.tell(relay, other, &FromRelay::Left(member));
             }
         }
@@ -213,7 +215,11 @@ impl World {
             (ToRelay::Join { .. }, None) => {
                 // One room a relay, whatever its name: so a stranger who learned a rendezvous id is in it too.
                 let member = self.next_member(relay);
-                let present = self.relays[relay].members.keys().copied().collect();
+                let mut present = self.members(relay);
+                if let Some(mut random) = self.relays[relay].false_welcomes.take() {
+                    present = self.relays[relay].welcome_falsely(member, present, &mut random);
+                    self.relays[relay].false_welcomes = Some(random);
+                }
                 self.relays[relay].members.insert(member, (device, socket));
                 self.tell(relay, member, &FromRelay::Welcome { member, lends: !self.relays[relay].is_old, present });
                 if self.relays[relay].is_moody {
@@ -252,7 +258,8 @@ impl World {
             (ToRelay::Flow, Some(_)) => assert!(!self.relays[relay].is_old, "an old relay lends no credit"),
             (ToRelay::Consumed(line, amount), Some(sender)) => {
                 let now = self.now;
-                let Relay { loans, pool, mischief, is_stingy, is_boastful, has_lied, .. } = &mut self.relays[relay];
+                let Relay { loans, pool, mischief, is_stingy, is_boastful, has_lied, has_misled, .. } =
+                    &mut self.relays[relay];
                 if let Some(loan) = loans.get_mut(&(line.member, sender, line.circuit)) {
                     let free = pool.saturating_sub(loan.borrowed());
                     let lent = loan.consumed(now, amount, free) as u64;
@@ -263,6 +270,7 @@ impl World {
                         None => lent,
                     };
                     *has_lied |= told > lent;
+                    *has_misled |= told != lent;
                     if told > 0 {
                         self.tell(relay, line.member, &FromRelay::Credit(Line { member: sender, ..line }, told));
                     }
@@ -328,8 +336,7 @@ impl World {
     }
 
     fn tell_all(&mut self, relay: usize, frame: &FromRelay<'_>) {
-        let members: Vec<Member> = self.relays[relay].members.keys().copied().collect();
-        for member in members {
+        for member in self.members(relay) {
             self.tell(relay, member, frame);
         }
     }
