@@ -3,11 +3,28 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::limits;
+
+/// Memory that all conversations of a device share.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// For messages of which parts have come.
+    pub incomplete: Budget,
+    /// For messages that wait to be sent, or to be acknowledged.
+    pub queues: Budget,
+}
+
 /// So many bytes, which its clones share.
 #[derive(Clone, Debug)]
 pub struct Budget {
     used: Arc<AtomicUsize>,
     limit: usize,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { incomplete: Budget::new(limits::REASSEMBLY), queues: Budget::new(limits::SEND_QUEUES) }
+    }
 }
 
 impl Budget {

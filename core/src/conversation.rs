@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Memory};
 use crate::channel::inbox::{Inbox, Received};
 use crate::channel::outbox::{Bound, Frame, Outbox, QueueFull};
 use crate::channel::peersockets::{self, ACK, GOODBYE, PING, PONG, Standing};
@@ -119,21 +119,6 @@ pub struct Established {
     pub handshake_hash: [u8; 64],
 }
 
-/// Memory that all conversations of a device share.
-#[derive(Clone, Debug)]
-pub struct Memory {
-    /// For messages of which parts have come.
-    pub incomplete: Budget,
-    /// For messages that wait to be sent, or to be acknowledged.
-    pub queues: Budget,
-}
-
-impl Default for Memory {
-    fn default() -> Self {
-        Self { incomplete: Budget::new(limits::REASSEMBLY), queues: Budget::new(limits::SEND_QUEUES) }
-    }
-}
-
 /// One side of a conversation.
 pub struct Conversation {
     drive: DriveKey,
@@ -154,8 +139,8 @@ pub struct Conversation {
     opened_at: Time,
     heard_at: Time,
     pinged_at: Option<Time>,
-    /// Since when bytes have come that amount to no frame.
-    unopened_since: Option<Time>,
+    /// Since when bytes have come that amount to no frame, and how many if it may be a long one.
+    unopened: Option<(Time, usize)>,
     sends_keepalives: bool,
     /// When the parts of a long message are answered next.
     sign_of_life_at: Time,
@@ -204,7 +189,7 @@ impl Conversation {
             opened_at: now,
             heard_at: now,
             pinged_at: None,
-            unopened_since: None,
+            unopened: None,
             sends_keepalives: false,
             sign_of_life_at: now + limits::SIGN_OF_LIFE,
             has_carried: false,
@@ -364,14 +349,16 @@ impl Conversation {
         self.pinged_at = None;
     }
 
-    /// Bytes of a frame came.
-    pub fn expect_frame(&mut self, now: Time) {
-        self.unopened_since = self.unopened_since.or(Some(now));
+    /// Bytes of a frame came; so many of one that may be as long as replication has them.
+    pub fn expect_frame(&mut self, now: Time, bytes: usize) {
+        let (since, before) = self.unopened.unwrap_or((now, 0));
+        let come = before + bytes;
+        self.unopened = Some(if come < limits::FRAME_STEP { (since, come) } else { (now, 0) });
     }
 
     /// A frame was opened: the bytes that came are those that the remote wrote.
     pub fn handle_frame(&mut self) {
-        self.unopened_since = None;
+        self.unopened = None;
     }
 
     /// A keepalive came: whoever sends them is expected to go on.
@@ -432,7 +419,7 @@ impl Conversation {
 
     /// When a frame of which bytes have come is overdue. A drive peer's may take any time.
     fn frame_due(&self) -> Option<Time> {
-        self.unopened_since.filter(|_| !self.has_drive_channel).map(|since| since + limits::FRAME_TIME)
+        self.unopened.filter(|_| !self.has_drive_channel).map(|(since, _)| since + limits::FRAME_TIME)
     }
 
     /// Asks a silent remote for a sign of life and gives a dead one up. A timer that runs late ends nothing: it asks first.

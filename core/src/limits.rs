@@ -112,6 +112,9 @@ pub const PING_AFTER: Duration = Duration::from_secs(3);
 pub const PONG_WITHIN: Duration = Duration::from_secs(7);
 /// Time in which a frame has to come whole: bytes of one that never ends are no sign of life.
 pub const FRAME_TIME: Duration = Duration::from_secs(30);
+/// Bytes of a frame after which it has as long again, where a native device gets it on a circuit: replication may have long ones. A length
+/// that was damaged on the way makes one of all that follows, most of the time of little.
+pub const FRAME_STEP: usize = 16_384;
 /// Silence of a drive peer that sends keepalives after which it is dead: JavaScript's come every 5 s.
 pub const KEEPALIVES_STOPPED: Duration = Duration::from_secs(20);
 /// Time that a device is waited for whose links are all cut, before it has left.

@@ -3,9 +3,9 @@
 mod devices;
 
 use devices::{at, drive};
-use peersockets_core::budget::Budget;
+use peersockets_core::budget::{Budget, Memory};
 use peersockets_core::channel::peersockets::{FIRST, GOODBYE, MESSAGE, NEXT, PING, PONG, TOPIC, open_handshake};
-use peersockets_core::conversation::{Conversation, Established, Heard, LinkEvent, Memory, Said};
+use peersockets_core::conversation::{Conversation, Established, Heard, LinkEvent, Said};
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::LinkError;
 use peersockets_core::limits;

@@ -4,10 +4,11 @@
 mod devices;
 
 use devices::at;
+use peersockets_core::budget::Memory;
 use peersockets_core::channel::outbox::Frame;
 use peersockets_core::channel::peersockets::{MESSAGE, PING, TOPIC, open_handshake};
 use peersockets_core::code::Code;
-use peersockets_core::conversation::{Established, Heard, LinkEvent, Memory};
+use peersockets_core::conversation::{Established, Heard, LinkEvent};
 use peersockets_core::error::{LinkError, WireError};
 use peersockets_core::limits;
 use peersockets_core::link::{Beginning, Host, HostAction, Link};

@@ -5,9 +5,10 @@ mod devices;
 use std::sync::Arc;
 
 use devices::{End, Pair, ROLES, Stranger, at, batch, device, drive, drive_open_frame, entropy, framed, frames};
+use peersockets_core::budget::Memory;
 use peersockets_core::channel::outbox::{Bound, QueueFull};
 use peersockets_core::channel::peersockets::{PROTOCOL, open_handshake};
-use peersockets_core::conversation::{LinkEvent, Memory};
+use peersockets_core::conversation::LinkEvent;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::{LinkError, WireError};
 use peersockets_core::limits;

@@ -713,6 +713,46 @@ fn acknowledgements_do_not_cut_off_the_last_words_of_a_host() {
 }
 
 #[test]
+fn a_native_device_takes_bytes_that_never_become_a_frame_for_no_sign_of_life_either() {
+    // A frame of 8 MiB.
+    let mut world = World::new(1);
+    let (page, host) = (world.add(&[0]), world.add_host(&[0]));
+    let watch = world.devices[page].swarm.watch();
+    let topics = [page, host].map(|device| world.devices[device].swarm.join("chat"));
+    world.settle();
+    world.relays[0].tamper = Some(|bytes| {
+        bytes[2] = 0x80;
+        true
+    });
+    send(&mut world, page, topics[page], 0..1);
+    world.settle();
+    world.relays[0].tamper = None;
+    send(&mut world, page, topics[page], 1..10);
+    // Its own questions are answered all the time, and it hears that.
+    world.advance(limits::FRAME_TIME + seconds(3.0));
+    assert_eq!(numbers(&mut world, host, topics[host]), all(0..10));
+    world.presence(page, watch);
+    world.advance(seconds(60.0));
+    assert!(world.presence(page, watch).is_empty(), "it stays");
+}
+
+#[test]
+fn a_long_frame_of_replication_may_take_its_time_on_a_circuit() {
+    let mut world = World::new(1);
+    let hosts = [world.add_host(&[0]), world.add_host(&[0])];
+    let watch = world.devices[hosts[0]].swarm.watch();
+    world.settle();
+    assert_eq!(world.presence(hosts[0], watch), [1]);
+    let links = (0..10).map(LinkId).find(|link| world.log(hosts[1], *link).contains(&"replicates"));
+    // A slow uplink.
+    world.slow_down(hosts[1], 10_000.0);
+    let dials = world.relays[0].dials;
+    world.replicate(hosts[1], links.expect("it replicates"), &vec![7; 800_000]);
+    world.advance(seconds(100.0));
+    assert!(world.relays[0].dials == dials, "the circuit lives on");
+}
+
+#[test]
 fn a_message_to_who_left_costs_nobody_what_is_kept_for_him() {
     let mut world = World::new(1);
     let sender = world.add(&[0]);

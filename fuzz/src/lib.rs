@@ -1,7 +1,7 @@
 //! How a fuzzer's input becomes steps, and the fixed keys of every run.
 
 use peersockets_core::budget::Budget;
-use peersockets_core::conversation::Memory;
+use peersockets_core::budget::Memory;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::link::{Beginning, Link};
 use peersockets_core::secure::{DeviceKey, Entropy, Role};

@@ -12,7 +12,7 @@ use crate::conversation::{Conversation, Said};
 use crate::error::WireError;
 use crate::limits;
 use crate::secure::Role;
-use crate::wire::framing::{self, FrameReader};
+use crate::wire::framing::{self, FrameEnds, FrameReader, Passed};
 
 /// That there is a host to run links. In what pages download this is a type without a value, so that the compiler leaves out whatever
 /// can happen to a host only.
@@ -75,6 +75,8 @@ pub struct Hosted {
     is_drained: bool,
     /// Whether the stream is on a circuit.
     is_piped: bool,
+    /// Where the frames end that come after that.
+    ends: FrameEnds,
 }
 
 impl Hosted {
@@ -88,6 +90,7 @@ impl Hosted {
             is_waiting: false,
             is_drained: true,
             is_piped: circuit.is_some(),
+            ends: FrameEnds::default(),
         }
     }
 
@@ -103,17 +106,18 @@ impl Hosted {
     pub fn handle_proof(&mut self) {
         if self.is_piped {
             let rest = std::mem::take(&mut self.frames).into_rest();
+            self.ends.pass(&rest);
             self.read(rest);
             self.actions.push_back(HostAction::Replicate);
         }
     }
 
     /// Passes bytes from the circuit on. npm's stream allocates a frame by its length field alone: until the drive key is proved it
-    /// gets whole frames only, and none that is too long.
-    pub fn handle_bytes(&mut self, bytes: &[u8], conversation: &Conversation) -> Result<(), WireError> {
+    /// gets whole frames only, and none that is too long. Returns what is to be known of frames after that.
+    pub fn handle_bytes(&mut self, bytes: &[u8], conversation: &Conversation) -> Result<Passed, WireError> {
         if conversation.is_proved() {
             self.read(bytes.to_vec());
-            return Ok(());
+            return Ok(self.ends.pass(bytes));
         }
         // The host may not have heard the proof yet that came before a frame with all the cores of a corestore.
         let longest = if conversation.established().is_some() { limits::FIRST_FRAME } else { limits::FRAME };
@@ -124,7 +128,7 @@ impl Hosted {
             whole.extend_from_slice(frame);
         }
         self.read(whole);
-        Ok(())
+        Ok(Passed::default())
     }
 
     /// Takes bytes for the circuit, if there is one. Returns whether the host is to wait before it writes more.

@@ -8,14 +8,16 @@ mod sealed;
 
 use std::sync::Arc;
 
+use crate::budget::Memory;
 use crate::channel::outbox::{Bound, Outbox, QueueFull};
 use crate::channel::peersockets::Standing;
-use crate::conversation::{Conversation, Established, Heard, LinkEvent, Memory, Surroundings};
+use crate::conversation::{Conversation, Established, Heard, LinkEvent, Surroundings};
 use crate::drive::DriveKey;
 use crate::error::LinkError;
 use crate::limits;
 use crate::secure::{DeviceKey, Entropy, Role};
 use crate::time::Time;
+use crate::wire::framing::Passed;
 
 use hosted::Hosted;
 use sealed::Sealed;
@@ -175,10 +177,19 @@ impl Link {
         self.conversation.heard_at(now);
         match &mut self.wire {
             Wire::Sealed(sealed) => {
-                self.conversation.expect_frame(now);
+                self.conversation.expect_frame(now, 0);
                 sealed.handle_bytes(bytes, &mut self.conversation, surroundings, events)
             }
-            Wire::Hosted(hosted) => Ok(hosted.handle_bytes(bytes, &self.conversation)?),
+            Wire::Hosted(hosted) => {
+                let Passed { has_ended, begun } = hosted.handle_bytes(bytes, &self.conversation)?;
+                if has_ended {
+                    self.conversation.handle_frame();
+                }
+                if let Some(bytes) = begun {
+                    self.conversation.expect_frame(now, bytes);
+                }
+                Ok(())
+            }
         }
     }
 

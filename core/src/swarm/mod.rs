@@ -21,9 +21,9 @@ mod sockets;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use crate::budget::Memory;
 use crate::channel::outbox::{Bound, Outbox, QueueFull};
 use crate::code::Code;
-use crate::conversation::Memory;
 use crate::drive::DriveKey;
 use crate::limits;
 use crate::link::{Host, Link};

@@ -63,6 +63,53 @@ impl FrameReader {
     }
 }
 
+/// Follows where the frames of a byte stream end, and holds none of their bytes.
+#[derive(Debug, Default)]
+pub struct FrameEnds {
+    header: [u8; HEADER],
+    /// How much of the header has arrived.
+    known: usize,
+    /// How much is missing of the frame behind it.
+    missing: usize,
+}
+
+/// What bytes that arrived have to do with frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Whether a frame ended in them.
+    pub has_ended: bool,
+    /// How many of them are of a frame that is not whole, if there is one.
+    pub begun: Option<usize>,
+}
+
+impl FrameEnds {
+    /// Bytes that arrived go by.
+    pub fn pass(&mut self, mut bytes: &[u8]) -> Passed {
+        let (mut has_ended, mut begun) = (false, 0);
+        while let Some(first) = bytes.first() {
+            let passed = if self.known < HEADER {
+                self.header[self.known] = *first;
+                self.known += 1;
+                let [low, middle, high] = self.header;
+                self.missing = u32::from_le_bytes([low, middle, high, 0]) as usize;
+                1
+            } else {
+                let passed = self.missing.min(bytes.len());
+                self.missing -= passed;
+                passed
+            };
+            bytes = &bytes[passed..];
+            begun += passed;
+            if self.known == HEADER && self.missing == 0 {
+                self.known = 0;
+                has_ended = true;
+                begun = 0;
+            }
+        }
+        Passed { has_ended, begun: (self.known > 0).then_some(begun) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +135,21 @@ mod tests {
                 }
             }
             assert_eq!(frames, payloads, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_frames_are_known_however_the_bytes_are_cut() {
+        let stream = [frame(&[]), frame(b"a"), frame(&[7; 70_000]), vec![0x70, 0x11]].concat();
+        for size in [1, 2, 3, 255, 4096, stream.len()] {
+            let mut ends = FrameEnds::default();
+            let passed: Vec<Passed> = stream.chunks(size).map(|chunk| ends.pass(chunk)).collect();
+            assert!(passed.iter().any(|passed| passed.has_ended));
+            let [.., last] = &passed[..] else { panic!("nothing passed") };
+            assert!(last.begun.is_some_and(|bytes| (1..=2).contains(&bytes)), "{last:?} in chunks of {size}");
+            assert_eq!(ends.pass(&[1, 9]), Passed { has_ended: false, begun: Some(2) });
+            assert_eq!(ends.pass(&[0; 69_998]), Passed { has_ended: false, begun: Some(69_998) });
+            assert_eq!(ends.pass(&[0; 1]), Passed { has_ended: true, begun: None });
         }
     }
 

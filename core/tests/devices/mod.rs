@@ -4,10 +4,10 @@
 
 #![allow(dead_code)]
 
-use peersockets_core::budget::Budget;
+use peersockets_core::budget::{Budget, Memory};
 use peersockets_core::channel::hypercore::{self, EXTENSION};
 use peersockets_core::channel::peersockets::{self, PROTOCOL};
-use peersockets_core::conversation::{LinkEvent, Memory};
+use peersockets_core::conversation::LinkEvent;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::error::LinkError;
 use peersockets_core::limits;
