@@ -486,12 +486,21 @@ impl Remote {
 
     /// Opens a link, at this epoch of the remote, that says how much of ours has arrived.
     fn connect(&mut self, epoch: u64, other: Option<Incarnation>, received: u64) {
+        self.dial();
+        self.open(Incarnation { device: [9; 32], epoch }, other, received);
+    }
+
+    /// Begins a link, on which our device says its Open.
+    fn dial(&mut self) {
         self.link = self.swarm.handle_stream(self.now, Host::Here);
         self.has_ended = false;
         let established = Established { remote: [2; 32], role: Role::Initiator, handshake_hash: HASH };
         self.swarm.handle_stream_opened(self.now, self.link, established);
         self.drain();
-        let own = Incarnation { device: [9; 32], epoch };
+    }
+
+    /// Says the remote's Open.
+    fn open(&mut self, own: Incarnation, other: Option<Incarnation>, received: u64) {
         let standing = Standing { own, other, received };
         let handshake = open_handshake(&drive(1), Role::Responder, &HASH, Some(&standing));
         self.swarm.handle_stream_heard(self.now, self.link, Heard::Opened(&handshake));
@@ -780,14 +789,8 @@ fn a_device_that_goes_on_with_a_session_which_was_given_up_learns_it_and_begins_
     let ours = remote.ours.unwrap().own;
     remote.send(1, &[b"one"]);
     // Another process with the same device key comes, while the first one lives.
-    remote.link = remote.swarm.handle_stream(remote.now, Host::Here);
-    let established = Established { remote: [2; 32], role: Role::Initiator, handshake_hash: HASH };
-    remote.swarm.handle_stream_opened(remote.now, remote.link, established);
-    remote.drain();
-    let standing = Standing { own: Incarnation { device: [8; 32], epoch: 0 }, other: None, received: 0 };
-    let handshake = open_handshake(&drive(1), Role::Responder, &HASH, Some(&standing));
-    remote.swarm.handle_stream_heard(remote.now, remote.link, Heard::Opened(&handshake));
-    remote.drain();
+    remote.dial();
+    remote.open(Incarnation { device: [8; 32], epoch: 0 }, None, 0);
     assert_eq!(remote.presence(), [1, -1, 1]);
     // The first one still knows a session with us.
     remote.connect(0, Some(ours), 0);
@@ -799,6 +802,35 @@ fn a_device_that_goes_on_with_a_session_which_was_given_up_learns_it_and_begins_
     assert!(!remote.has_ended);
     assert_eq!(remote.presence(), [1, -1, 1, -1, 1]);
     assert!(!remote.events.iter().any(|event| matches!(event, Event::Error(_))));
+}
+
+#[test]
+fn a_device_that_is_started_again_and_knows_us_from_a_link_that_broke_early_goes_on_with_that_session() {
+    let mut remote = Remote::new();
+    let ours = remote.ours.unwrap().own;
+    for restart in 1..=20 {
+        // Our Open reaches it, and it begins a session; its own Open does not reach us.
+        remote.dial();
+        remote.swarm.handle_stream_ended(remote.now, remote.link);
+        remote.drain();
+        remote.said.clear();
+        let presence = remote.presence().len();
+        remote.dial();
+        let ours = remote.ours.unwrap().own;
+        remote.open(Incarnation { device: [50 + restart; 32], epoch: 0 }, Some(ours), 0);
+        if remote.has_ended {
+            // After so many we do not know for sure. It begins anew once more, and is known.
+            assert!(restart > 8, "{restart}");
+            remote.dial();
+            remote.open(Incarnation { device: [50 + restart; 32], epoch: 0 }, Some(ours), 0);
+        }
+        remote.send(1, &[&[restart]]);
+        assert!(!remote.has_ended);
+        assert_eq!(remote.presence()[presence..], [-1, 1]);
+    }
+    assert!(remote.ours.unwrap().own.epoch > ours.epoch);
+    let arrived: Vec<Vec<u8>> = (1..=20).map(|restart| vec![restart]).collect();
+    assert_eq!(remote.arrived(), arrived);
 }
 
 /// Lets the first device send and time pass; returns what its watcher saw of the others, and how many messages they got.

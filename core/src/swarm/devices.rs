@@ -11,6 +11,9 @@ use crate::path::Path;
 use crate::table::Table;
 use crate::time::{Duration, Time};
 
+/// Sessions of one device that are remembered as given up.
+const GIVEN_UP: usize = 8;
+
 /// A device's public key.
 pub type Key = [u8; 32];
 
@@ -32,6 +35,8 @@ pub struct Device {
     presence: Presence,
     /// Which of our sessions with it this is.
     epoch: u64,
+    /// The other ends of sessions that were given up in this epoch because another end of the same key came.
+    given_up: Vec<Incarnation>,
     /// Its goodbye came ahead of messages that it sent before.
     farewell: Option<Farewell>,
 }
@@ -192,10 +197,11 @@ impl Devices {
             return Admission::Stale;
         }
         let goes_on_with_us = standings.is_some_and(|(_, theirs)| theirs.other == Some(own));
-        // Without a session here, the other end knows this end from another link, whose news is still on its way.
+        // One that was never here knows this end from another link, whose news is still on its way or never came.
         if goes_on_with_us
             && !goes_on
-            && let Some(device) = known.filter(|device| device.path.is_some())
+            && let Some(device) = known
+            && standings.is_some_and(|(_, theirs)| device.has_given_up(theirs.own))
         {
             return Admission::Forgotten(device.peer);
         }
@@ -209,13 +215,15 @@ impl Devices {
         let device = self.remembered(key, peer);
         let was_here = device.is_present();
         let mut over = Vec::new();
-        if gives_up {
-            device.epoch = next_epoch;
-        }
         if !goes_on {
             over = std::mem::take(&mut device.links);
-            device.path = None;
+            if let Some(path) = device.path.take() {
+                device.give_up(path.other());
+            }
             device.farewell = None;
+        }
+        if gives_up {
+            device.begin_epoch(next_epoch);
         }
         if let Some((_, theirs)) = standings {
             device.path.get_or_insert_with(|| Path::new(theirs.own));
@@ -383,7 +391,7 @@ impl Devices {
         let Some(device) = self.devices.get_mut(&peer) else {
             return;
         };
-        device.epoch = self.last_epoch;
+        device.begin_epoch(self.last_epoch);
         device.path = None;
         device.farewell = None;
         device.heard_on = None;
@@ -450,6 +458,7 @@ impl Devices {
             path: None,
             presence: Presence::Gone,
             epoch,
+            given_up: Vec::new(),
             farewell: None,
         })
     }
@@ -481,6 +490,22 @@ impl Device {
     /// Whether the application has been told that it joined, and not that it left.
     pub fn is_present(&self) -> bool {
         matches!(self.presence, Presence::Here | Presence::Awaited(_))
+    }
+
+    fn begin_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        self.given_up.clear();
+    }
+
+    fn give_up(&mut self, other: Incarnation) {
+        if self.given_up.len() < GIVEN_UP {
+            self.given_up.push(other);
+        }
+    }
+
+    /// Whether a session with this other end was given up, or so many were that it may be one of those.
+    fn has_given_up(&self, other: Incarnation) -> bool {
+        self.given_up.contains(&other) || self.given_up.len() == GIVEN_UP
     }
 
     fn is_due(&self, now: Time) -> bool {
