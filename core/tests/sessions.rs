@@ -8,6 +8,7 @@ use peersockets_core::conversation::{Established, Heard};
 use peersockets_core::limits;
 use peersockets_core::link::{Host, HostAction};
 use peersockets_core::random::Random;
+use peersockets_core::rendezvous::HangupReason;
 use peersockets_core::secure::Role;
 use peersockets_core::swarm::{Config, Event, HandleId, LinkId, Output, PeerId, State, Swarm};
 use peersockets_core::time::{Duration, Time};
@@ -314,6 +315,41 @@ fn a_leave_that_is_claimed_twice_is_proved_wrong_too() {
     send(&mut world, 1, topics[1], 0..10);
     world.advance(limits::RETRY_FIRST * 2);
     assert_eq!(seen(&mut world, 0, watches[0], topics[0]), (all(0..10), vec![]));
+}
+
+#[test]
+fn a_circuit_that_a_relay_claims_to_be_over_is_dialled_again_whatever_reason_it_gives() {
+    use HangupReason::{Busy, Done, Gone, Timeout, Violation};
+    for liar_to in [0, 1] {
+        for reason in [Done, Busy, Violation, Gone, Timeout] {
+            let (mut world, watches, topics) = met_on(&[0]);
+            world.claim_hangups(liar_to, 0, reason);
+            for device in [0, 1] {
+                send(&mut world, device, topics[device], 0..10);
+            }
+            // Who was told nothing misses the other within ten seconds and hangs up.
+            world.advance(limits::PING_AFTER + limits::PONG_WITHIN + limits::RETRY_FIRST * 2);
+            for device in [0, 1] {
+                let (arrived, told) = seen(&mut world, device, watches[device], topics[device]);
+                assert_eq!(arrived, all(0..10), "{reason:?} to {liar_to}");
+                assert!(told.is_empty() || told == [-1, 1], "{told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_device_that_is_claimed_gone_is_dialled_again_though_it_was_told_that_we_left() {
+    let (mut world, watches, topics) = met_on(&[0]);
+    world.claim_left(0, 0);
+    world.claim_hangups(1, 0, HangupReason::Gone);
+    for device in [0, 1] {
+        send(&mut world, device, topics[device], 0..10);
+    }
+    world.advance(limits::RETRY_FIRST * 2);
+    for device in [0, 1] {
+        assert_eq!(seen(&mut world, device, watches[device], topics[device]), (all(0..10), vec![]));
+    }
 }
 
 #[test]
@@ -666,6 +702,46 @@ fn bytes_that_never_become_a_frame_are_no_sign_of_life() {
 }
 
 #[test]
+fn a_native_device_takes_bytes_that_never_become_a_frame_for_no_sign_of_life_either() {
+    // A frame of 8 MiB.
+    let mut world = World::new(1);
+    let (page, host) = (world.add(&[0]), world.add_host(&[0]));
+    let watch = world.devices[page].swarm.watch();
+    let topics = [page, host].map(|device| world.devices[device].swarm.join("chat"));
+    world.settle();
+    world.relays[0].tamper = Some(|bytes| {
+        bytes[2] = 0x80;
+        true
+    });
+    send(&mut world, page, topics[page], 0..1);
+    world.settle();
+    world.relays[0].tamper = None;
+    send(&mut world, page, topics[page], 1..10);
+    // Its own questions are answered all the time, and it hears that.
+    world.advance(limits::FRAME_TIME + seconds(3.0));
+    assert_eq!(numbers(&mut world, host, topics[host]), all(0..10));
+    world.presence(page, watch);
+    world.advance(seconds(60.0));
+    assert!(world.presence(page, watch).is_empty(), "it stays");
+}
+
+#[test]
+fn a_long_frame_of_replication_may_take_its_time_on_a_circuit() {
+    let mut world = World::new(1);
+    let hosts = [world.add_host(&[0]), world.add_host(&[0])];
+    let watch = world.devices[hosts[0]].swarm.watch();
+    world.settle();
+    assert_eq!(world.presence(hosts[0], watch), [1]);
+    let links = (0..10).map(LinkId).find(|link| world.log(hosts[1], *link).contains(&"replicates"));
+    // A slow uplink.
+    world.slow_down(hosts[1], 10_000.0);
+    let dials = world.relays[0].dials;
+    world.replicate(hosts[1], links.expect("it replicates"), &vec![7; 800_000]);
+    world.advance(seconds(100.0));
+    assert!(world.relays[0].dials == dials, "the circuit lives on");
+}
+
+#[test]
 fn a_remote_that_was_reached_by_extensions_keeps_a_session_once_it_opens_the_channel() {
     let mut remote = Remote::new();
     let link = remote.swarm.handle_stream(remote.now, Host::Here);
@@ -719,46 +795,6 @@ fn acknowledgements_do_not_cut_off_the_last_words_of_a_host() {
         events.iter().filter(|event| matches!(event, Event::Message { topic, .. } if *topic == heard)).count();
     assert!(arrived > 15, "{arrived} arrived");
     assert_eq!(presence_in(&events, watch), [-1]);
-}
-
-#[test]
-fn a_native_device_takes_bytes_that_never_become_a_frame_for_no_sign_of_life_either() {
-    // A frame of 8 MiB.
-    let mut world = World::new(1);
-    let (page, host) = (world.add(&[0]), world.add_host(&[0]));
-    let watch = world.devices[page].swarm.watch();
-    let topics = [page, host].map(|device| world.devices[device].swarm.join("chat"));
-    world.settle();
-    world.relays[0].tamper = Some(|bytes| {
-        bytes[2] = 0x80;
-        true
-    });
-    send(&mut world, page, topics[page], 0..1);
-    world.settle();
-    world.relays[0].tamper = None;
-    send(&mut world, page, topics[page], 1..10);
-    // Its own questions are answered all the time, and it hears that.
-    world.advance(limits::FRAME_TIME + seconds(3.0));
-    assert_eq!(numbers(&mut world, host, topics[host]), all(0..10));
-    world.presence(page, watch);
-    world.advance(seconds(60.0));
-    assert!(world.presence(page, watch).is_empty(), "it stays");
-}
-
-#[test]
-fn a_long_frame_of_replication_may_take_its_time_on_a_circuit() {
-    let mut world = World::new(1);
-    let hosts = [world.add_host(&[0]), world.add_host(&[0])];
-    let watch = world.devices[hosts[0]].swarm.watch();
-    world.settle();
-    assert_eq!(world.presence(hosts[0], watch), [1]);
-    let links = (0..10).map(LinkId).find(|link| world.log(hosts[1], *link).contains(&"replicates"));
-    // A slow uplink.
-    world.slow_down(hosts[1], 10_000.0);
-    let dials = world.relays[0].dials;
-    world.replicate(hosts[1], links.expect("it replicates"), &vec![7; 800_000]);
-    world.advance(seconds(100.0));
-    assert!(world.relays[0].dials == dials, "the circuit lives on");
 }
 
 #[test]

@@ -102,10 +102,16 @@ impl Swarm {
             }
             FromRelay::HungUp(line, reason) if is_joined => {
                 if let Some(link) = self.relays[index].link(line) {
-                    if !reason.allows_redial() {
+                    // Of a member that was there, a relay that tells the truth says that it left.
+                    let was_there = self.links.get(&link).is_some_and(|attached| attached.link.is_proved());
+                    let may_redial = reason.allows_redial() || (reason == HangupReason::Gone && was_there);
+                    if !may_redial {
                         self.relays[index].forget_redials(line.member);
                     }
-                    self.remove_link(now, link, Loss::Cut, reason.allows_redial());
+                    self.remove_link(now, link, Loss::Cut, may_redial);
+                } else if reason.allows_redial() && line.member < self.relays[index].own {
+                    // That the circuit was over is what the relay said. Its other end has missed us on it.
+                    self.relays[index].redial_if_unmet(line.member, now, &mut self.random);
                 }
             }
             FromRelay::Left(member) if is_joined => {

@@ -142,6 +142,14 @@ impl Relay {
         redial.attempts = redial.attempts.saturating_add(1);
     }
 
+    /// Dials a member again to whom there is no circuit, unless that is to come anyway.
+    pub fn redial_if_unmet(&mut self, member: Member, now: Time, random: &mut Random) {
+        let is_due = self.redials.get(&member).is_some_and(|redial| redial.at.is_some());
+        if !is_due && self.circuit_to(member).is_none() {
+            self.redial_later(member, now, random);
+        }
+    }
+
     /// A member proved the drive key, or is not to be dialled again: the next redial, if one is needed, comes soon.
     pub fn forget_redials(&mut self, member: Member) {
         self.redials.remove(&member);
