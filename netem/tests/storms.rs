@@ -1,8 +1,11 @@
 //! What must hold whatever happens to links, relays and networks: every run follows from a seed.
 
+use std::collections::BTreeSet;
+
 use peersockets_core::random::Random;
+use peersockets_core::rendezvous::HangupReason;
 use peersockets_core::time::{Duration, Time};
-use peersockets_netem::{Fault, Mischief, Room, Seed, seconds};
+use peersockets_netem::{Fault, Kind, Lie, Mischief, Room, Seed, seconds};
 
 /// What a storm is made of: how likely each is, in 100 steps.
 #[derive(Clone, Copy, Default)]
@@ -15,6 +18,12 @@ struct Storm {
     mischief: usize,
     /// Links that the relay begins itself.
     forgeries: usize,
+    /// What it says of members and circuits, and is not so.
+    lies: usize,
+    /// Processes that end and are started again.
+    crashes: usize,
+    /// Whether there are processes that hold the drive, and pages without sessions, beside pages.
+    is_mixed: bool,
 }
 
 /// A storm, and that all is well after it.
@@ -29,14 +38,20 @@ fn brew(seed: Seed, storm: Storm, steps: usize) -> Room {
     let mut below = |count: usize| u32::from_le_bytes(dice.bytes()) as usize % count;
     let crowd = if below(8) == 0 { 15 } else { 4 };
     let (devices, relays) = (2 + below(crowd), 1 + below(2));
-    let mut room = Room::new(seed, devices, relays);
+    let mut kind = || match below(6) {
+        0 | 1 if storm.is_mixed => Kind::Host,
+        2 if storm.is_mixed => Kind::Sessionless,
+        _ => Kind::Page,
+    };
+    let kinds: Vec<Kind> = (0..devices).map(|_| kind()).collect();
+    let mut room = Room::of(seed, &kinds, relays);
     for relay in &mut room.world.relays {
         relay.is_old = below(4) == 0;
     }
     room.pass(seconds(3.0));
-    let mut back = vec![None; devices];
+    let mut is_offline = BTreeSet::new();
     for _ in 0..steps {
-        let (device, relay) = (room.below(devices), room.below(relays));
+        let (device, relay) = (room.anyone(), room.below(relays));
         let mut die = room.below(100);
         let mut happens = |chance: usize| {
             let does = die < chance;
@@ -53,12 +68,12 @@ fn brew(seed: Seed, storm: Storm, steps: usize) -> Room {
         } else if happens(storm.deaths) {
             room.world.kill_sockets(device);
         } else if happens(storm.silences) {
-            match back[device].take() {
-                None => {
+            match is_offline.remove(&device) {
+                true => room.world.go_online(device),
+                false => {
                     room.world.go_offline(device);
-                    back[device] = Some(());
+                    is_offline.insert(device);
                 }
-                Some(()) => room.world.go_online(device),
             }
         } else if happens(storm.goodbyes) {
             room.leave_or_return(device);
@@ -72,6 +87,14 @@ fn brew(seed: Seed, storm: Storm, steps: usize) -> Room {
                 0 => room.world.forge_resume(relay, device, &mut random),
                 _ => room.world.replay_link(relay, device, &mut random),
             }
+        } else if happens(storm.lies) {
+            tell_a_lie(&mut room, relay, device);
+        } else if happens(storm.crashes) {
+            // A process that ends with its machine closes no socket.
+            if room.below(4) == 0 {
+                room.world.kill_sockets(device);
+            }
+            room.restart(device);
         }
         for _ in 0..room.below(4) {
             room.talk(20);
@@ -80,6 +103,22 @@ fn brew(seed: Seed, storm: Storm, steps: usize) -> Room {
         room.pass(seconds(milliseconds / 1_000.0));
     }
     room
+}
+
+fn tell_a_lie(room: &mut Room, relay: usize, device: usize) {
+    let random = room.random();
+    let honest = room.world.relays[relay].false_welcomes.is_none();
+    match room.below(4) {
+        0 => room.world.relays[relay].false_welcomes = honest.then_some(random),
+        _ if !room.world.is_member(device, relay) => {}
+        1 => room.world.claim_left(device, relay),
+        2 => room.world.claim_dials(device, relay),
+        _ => {
+            use HangupReason::{Busy, Done, Gone, Timeout, Violation};
+            let reason = [Done, Busy, Violation, Gone, Timeout][room.below(5)];
+            room.world.claim_hangups(device, relay, reason);
+        }
+    }
 }
 
 /// Seeds of each storm: 1,000 in all, with the real cipher.
@@ -109,17 +148,82 @@ fn nothing_is_lost_repeated_or_reordered_while_a_session_lives() {
 
 #[test]
 fn whoever_comes_and_goes_is_seen_to_come_once_and_to_go_once() {
-    let storm = Storm { cuts: 5, restarts: 4, deaths: 2, silences: 4, goodbyes: 20, ..Storm::default() };
+    let storm =
+        Storm { cuts: 5, restarts: 4, deaths: 2, silences: 4, goodbyes: 20, is_mixed: true, ..Storm::default() };
     Seed::run(SEEDS, |seed| {
         rage(seed, storm, 60);
     });
 }
 
 #[test]
+fn whoever_is_started_again_with_its_key_is_met_anew() {
+    let weather = Storm { cuts: 5, restarts: 3, deaths: 2, silences: 4, goodbyes: 4, ..Storm::default() };
+    let storm = Storm { crashes: 20, is_mixed: true, ..weather };
+    let (mut runs, mut restarts) = (0, 0);
+    Seed::run(SEEDS, |seed| {
+        restarts += rage(seed, storm, 40).restarts;
+        runs += 1;
+    });
+    println!("{restarts} processes started again in {runs} runs");
+    assert!(runs < 100 || restarts > runs);
+}
+
+/// A device sends more than it may keep while some of the others are away.
+fn fill_up(room: &mut Room) {
+    let sender = room.anyone();
+    let mut silent = room.devices();
+    silent.retain(|device| *device != sender && room.below(2) == 0);
+    for device in &silent {
+        room.world.go_offline(*device);
+    }
+    room.flood(sender);
+    room.pass(seconds(5.5));
+    // They have left. Their links live a little longer.
+    let milliseconds = room.below(6_000) as f64;
+    room.pass(seconds(milliseconds / 1_000.0));
+    room.flood(sender);
+    room.talk(20);
+    room.pass(seconds(2.0));
+    for device in &silent {
+        if room.below(2) == 0 {
+            room.world.kill_sockets(*device);
+        }
+        room.world.go_online(*device);
+    }
+    room.talk(20);
+    room.pass(seconds(5.0));
+}
+
+#[test]
+fn what_is_given_up_for_want_of_memory_is_told_of_and_costs_no_other_a_message() {
+    use Kind::{Host, Page, Sessionless};
+    let (mut runs, mut dropped, mut refused) = (0, 0, 0);
+    // Each takes seconds.
+    Seed::run(SEEDS, |seed| {
+        if seed.0 % 120 == 0 {
+            let mut room = Room::of(seed, &[Page, Page, Page, Host, Page, Page, Sessionless, Page, Page], 1);
+            // As one has that runs, so that all arrives in the time that there is.
+            room.world.relays[0].pool = 1 << 20;
+            room.pass(seconds(3.0));
+            fill_up(&mut room);
+            fill_up(&mut room);
+            room.recover();
+            runs += 1;
+            dropped += room.dropped;
+            refused += room.refused;
+        }
+    });
+    println!("in {runs} runs what waited was given up {dropped} times, and {refused} messages came back");
+    assert!(runs < 3 || (dropped > 0 && refused > 0));
+}
+
+#[test]
 fn a_hostile_relay_has_nothing_wrong_given_out() {
-    let storm = Storm { cuts: 3, restarts: 2, mischief: 20, forgeries: 10, ..Storm::default() };
+    let meddling = Storm { cuts: 3, restarts: 2, mischief: 20, forgeries: 10, lies: 10, ..Storm::default() };
+    let storm = Storm { crashes: 2, is_mixed: true, ..meddling };
     let (mut runs, mut time, mut delivered) = (0, Duration::ZERO, 0);
-    let (mut faults, mut resumes, mut links) = ([0; Fault::ALL.len()], 0, 0);
+    let (mut faults, mut lies) = ([0; Fault::ALL.len()], [0; Lie::ALL.len()]);
+    let (mut resumes, mut links) = (0, 0);
     let (mut used_up, mut overdrawn) = (0, 0);
     Seed::run(SEEDS, |seed| {
         let mut room = brew(seed, storm, 60);
@@ -131,22 +235,27 @@ fn a_hostile_relay_has_nothing_wrong_given_out() {
         for relay in &room.world.relays {
             resumes += relay.impostor.resumes_forged;
             links += relay.impostor.links_replayed;
+            lies.iter_mut().zip(relay.lies).for_each(|(sum, count)| *sum += count);
             used_up += relay.used_up;
             overdrawn += relay.overdrawn;
         }
         let before = room.delivered;
-        let sent: usize = (0..100).map(|number| room.send(number % 2, number, number)).sum();
+        let devices = room.devices();
+        let sent: usize = (0..100).map(|number| room.send(devices[number % 2], number, number)).sum();
         room.pass(seconds(10.0));
         let arrived = room.delivered - before;
         assert!(sent >= 100 && arrived == sent, "{arrived} of {sent} arrive afterwards");
     });
     let faults: Vec<_> = Fault::ALL.into_iter().zip(faults).collect();
+    let lies: Vec<_> = Lie::ALL.into_iter().zip(lies).collect();
     println!("{:.1} hours of virtual time in {runs} runs: {faults:?},", time.as_secs_f64() / 3_600.0);
+    println!("{lies:?},");
     println!("{resumes} resumes forged, {links} links replayed, {delivered} messages delivered meanwhile");
     println!("out of credit {used_up} times, forged credit used {overdrawn} times");
     // Of few runs a sum means nothing.
     if runs >= 100 {
         assert!(faults.iter().all(|(_, count)| *count > 0) && resumes > 0 && links > 0);
+        assert!(lies.iter().all(|(_, count)| *count > 0));
         assert!(used_up > 0 && overdrawn > 0);
         assert!(delivered >= 1_000 && time >= seconds(1_800.0));
     }
