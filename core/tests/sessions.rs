@@ -2,7 +2,7 @@
 
 use peersockets_core::channel::outbox::Frame;
 use peersockets_core::channel::peersockets::{
-    ACK, Incarnation, MESSAGE, RESUME, Standing, TOPIC, open_handshake, verify_open,
+    ACK, GOODBYE, Incarnation, MESSAGE, RESUME, Standing, TOPIC, open_handshake, verify_open,
 };
 use peersockets_core::conversation::{Established, Heard};
 use peersockets_core::limits;
@@ -683,6 +683,39 @@ fn a_link_of_an_earlier_epoch_ends_and_the_session_goes_on() {
     assert!(!remote.has_ended);
     assert_eq!(remote.arrived(), [b"one".to_vec(), b"two".to_vec()]);
     assert_eq!(remote.presence(), [1, -1, 1]);
+}
+
+#[test]
+fn a_link_on_which_we_named_a_session_that_has_ended_since_is_none_of_the_next() {
+    let mut remote = Remote::new();
+    let (ours, first) = (remote.ours.unwrap().own, remote.link);
+    remote.dial();
+    let second = std::mem::replace(&mut remote.link, first);
+    remote.say(GOODBYE, &[0]);
+    assert_eq!(remote.presence(), [1, -1]);
+    remote.link = second;
+    remote.has_ended = false;
+    remote.open(Incarnation { device: [9; 32], epoch: 1 }, Some(ours), 0);
+    assert!(remote.has_ended, "the remote would take it for the session that is over");
+    assert_eq!(remote.presence(), [1, -1]);
+    remote.connect(1, None, 0);
+    assert!(!remote.has_ended && remote.ours.unwrap().own.epoch > ours.epoch);
+    assert_eq!(remote.presence(), [1, -1, 1]);
+}
+
+#[test]
+fn a_link_without_a_session_is_refused_as_long_as_there_is_one_with() {
+    let mut remote = Remote::new();
+    let newest = remote.link;
+    remote.dial();
+    let handshake = open_handshake(&drive(1), Role::Responder, &HASH, None);
+    remote.swarm.handle_stream_heard(remote.now, remote.link, Heard::Opened(&handshake));
+    remote.drain();
+    assert!(remote.has_ended);
+    remote.link = newest;
+    remote.send(1, &[b"one"]);
+    assert_eq!(remote.arrived(), [b"one".to_vec()]);
+    assert_eq!(remote.presence(), [1]);
 }
 
 #[test]

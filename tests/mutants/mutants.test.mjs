@@ -26,6 +26,10 @@ const MUTANTS = [
     name: 'nothing is sent again', file: 'core/src/channel/outbox.rs',
     from: 'self.repeated = 0;', to: 'self.repeated = self.kept.len();',
   },
+  {
+    name: 'a process that was started again is taken for the one before it', file: 'core/src/swarm/devices.rs',
+    from: '=> path.other() == theirs.own,', to: '=> path.other() == theirs.own || true,',
+  },
 ];
 
 before(() => {
@@ -58,7 +62,9 @@ for (const { name, file, from, to } of MUTANTS) {
 }
 
 function storms() {
-  const parameters = ['test', '--offline', '--package', 'peersockets-netem', '--test', 'storms', '--no-fail-fast'];
+  // Those that take long would notice too.
+  const skipped = ['a_hostile_relay', 'want_of_memory'].flatMap((storm) => ['--skip', storm]);
+  const parameters = ['test', '--offline', '--package', 'peersockets-netem', '--test', 'storms', '--no-fail-fast', '--', ...skipped];
   const env = { ...process.env, CARGO_TARGET_DIR: join(root, 'target'), TEST_SEEDS: String(SEEDS) };
   return new Promise((resolve) => {
     execFile('cargo', parameters, { cwd: copy, env, timeout: MINUTES * 60_000, maxBuffer: 1 << 26 }, (error, out, err) => {
