@@ -4,34 +4,34 @@
 //! queue is full, still gets what is in its own. That is why two members that send to each other at full speed can't lock each other up.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::task::ready;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{FutureExt, SinkExt, StreamExt};
-use peersockets_core::limits::RELAY_MESSAGE;
 use peersockets_core::rendezvous::{FromRelay, ToRelay};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
-use tokio_tungstenite::tungstenite::{Error as WsError, Message, error::ProtocolError};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::access::Pass;
 use crate::address::ClientAddress;
-use crate::limits::{BATCH, FAREWELL_BYTES, FAREWELL_TIME, Limits, READ_BUFFER, WRITE_BUFFER};
-use crate::mailbox::{Frames, Mailbox};
+use crate::limits::{BATCH, FAREWELL_BYTES, FAREWELL_TIME, Limits, READ};
+use crate::mailbox::{Broken, Mailbox};
 use crate::read_limit::ReadLimit;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::rooms::{RoomId, Rooms};
-use crate::stream::Stream;
+use crate::stream::{ReadHalf, Stream};
 use crate::traffic::Traffic;
-
-type Socket = WebSocketStream<Stream>;
+use crate::websocket::{Incoming, Message, put_close, put_message};
 
 /// Bytes by which a message counts beyond its own: even an empty ping costs us an answer.
 const MESSAGE_COST: usize = 64;
@@ -40,14 +40,16 @@ const MESSAGE_COST: usize = 64;
 pub struct Connection<R: Rooms> {
     relay: Arc<Relay<R>>,
     address: ClientAddress,
-    socket: Socket,
-    traffic: Arc<Traffic>,
+    stream: Stream,
+    incoming: Incoming,
 }
 
 /// Why a connection ends.
 #[derive(Debug)]
 enum End {
-    /// The client, or the network, closed it.
+    /// The client closes it, and is to be answered this.
+    Left(Option<CloseFrame>),
+    /// The network closed it.
     Closed,
     /// Nothing came any more, not even an answer to a ping.
     Silent,
@@ -63,204 +65,172 @@ impl From<Refusal> for End {
 
 impl<R: Rooms> Connection<R> {
     /// A connection over `stream`, from which `already_read` has been read behind the upgrade.
-    pub async fn new(relay: Arc<Relay<R>>, address: ClientAddress, mut stream: Stream, already_read: Bytes) -> Self {
-        let Limits { client_burst, client_rate, .. } = relay.limits;
-        let (pauses, total) = (relay.metrics.waits_for_rate.clone(), relay.budgets.total());
-        stream.limit_reads(ReadLimit::new(client_burst, client_rate, pauses, total));
-        let traffic = stream.traffic();
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER)
-            .write_buffer_size(WRITE_BUFFER)
-            .max_write_buffer_size(WRITE_BUFFER + 2 * RELAY_MESSAGE)
-            .max_message_size(Some(RELAY_MESSAGE))
-            .max_frame_size(Some(RELAY_MESSAGE));
+    pub fn new(relay: Arc<Relay<R>>, address: ClientAddress, stream: Stream, already_read: Bytes) -> Self {
+        let mut incoming = Incoming::default();
         // Copied, so that the larger buffer of HTTP is not kept for it.
-        let already_read = already_read.to_vec();
-        let socket = Socket::from_partially_read(stream, already_read, Role::Server, Some(config)).await;
-        Self { relay, address, socket, traffic }
+        incoming.extend(&already_read);
+        Self { relay, address, stream, incoming }
     }
 
     /// Serves the client until it is gone, in a room that `pass` opens.
     pub async fn serve(self, pass: Pass) {
-        let Self { relay, address, socket, traffic } = self;
+        let Self { relay, address, mut stream, incoming } = self;
         debug!(%address, "a client connected");
-        let mailbox = Arc::new(Mailbox::new(relay.limits.queue, relay.limits.queue_reserve()));
-        let (mut sink, mut stream) = socket.split();
+        let limits = &relay.limits;
+        stream.limit_reads(read_limit(&relay, limits.client_burst, limits.client_rate));
+        let traffic = stream.traffic();
+        let (half, outlet) = stream.split();
+        let mailbox = Arc::new(Mailbox::new(limits.queue, limits.queue_reserve(), outlet));
+        let mut reader = Reader { relay: &relay, half, incoming, mailbox: &mailbox, traffic: &traffic, pass };
         let mut seat = None;
-        let mut reader = Reader { relay: &relay, stream: &mut stream, traffic: &traffic, pass };
         let end = tokio::select! {
-            Err(end) = reader.run(&mut seat, address, mailbox.clone()) => end,
-            Err(end) = write(&mut sink, &mailbox, &relay.limits) => end,
-            () = traffic.write_stall(relay.limits.write_timeout) => slow_reader(&relay.limits).into(),
+            biased;
             () = relay.draining.cancelled() => Refusal::ShuttingDown.into(),
+            Err(end) = reader.run(&mut seat, address) => end,
+            Err(broken) = mailbox.deliver() => match broken {
+                Broken::Overflow => slow_reader(limits).into(),
+                Broken::Socket(_) => End::Closed,
+            },
+            () = watch(&mailbox, &traffic, limits) => End::Silent,
+            () = traffic.write_stall(limits.write_timeout) => slow_reader(limits).into(),
         };
+        let half = reader.half;
         if let Some(seat) = seat {
             relay.rooms.leave(seat).await;
         }
-        let unsent = mailbox.close();
+        mailbox.close();
         debug!(%address, ?end, "a client is gone");
-        if let Ok(socket) = stream.reunite(sink) {
-            finish(&relay, socket, unsent, end).await;
-        }
+        finish(&relay, half, &mailbox, end).await;
     }
 
     /// Tells the client why it is not served.
-    pub async fn refuse(mut self, refusal: Refusal) {
+    pub async fn refuse(self, refusal: Refusal) {
+        let Self { relay, address, mut stream, .. } = self;
         // Who is not served gets no burst either.
-        let (pauses, total) = (self.relay.metrics.waits_for_rate.clone(), self.relay.budgets.total());
-        self.socket.get_mut().limit_reads(ReadLimit::new(FAREWELL_BYTES, 1, pauses, total));
-        debug!(address = %self.address, code = refusal.code().name(), "a client was refused");
-        finish(&self.relay, self.socket, Frames::default(), refusal.into()).await;
+        stream.limit_reads(read_limit(&relay, FAREWELL_BYTES, 1));
+        debug!(%address, code = refusal.code().name(), "a client was refused");
+        let (half, outlet) = stream.split();
+        finish(&relay, half, &Mailbox::new(0, 0, outlet), refusal.into()).await;
     }
 }
 
-/// The half of a connection that takes frames from the client and passes them on to its room.
+fn read_limit<R: Rooms>(relay: &Relay<R>, burst: usize, per_second: usize) -> ReadLimit {
+    ReadLimit::new(burst, per_second, relay.metrics.waits_for_rate.clone(), relay.budgets.total())
+}
+
+/// What takes frames from the client and passes them on to its room.
 struct Reader<'a, R: Rooms> {
     relay: &'a Relay<R>,
-    stream: &'a mut SplitStream<Socket>,
+    half: ReadHalf,
+    incoming: Incoming,
+    mailbox: &'a Arc<Mailbox>,
     traffic: &'a Traffic,
     pass: Pass,
 }
 
 impl<R: Rooms> Reader<'_, R> {
-    /// Joins, then passes on all frames that are ready before their receivers are woken.
-    async fn run(
-        &mut self,
-        seat: &mut Option<R::Seat>,
-        address: ClientAddress,
-        mailbox: Arc<Mailbox>,
-    ) -> Result<Infallible, End> {
+    /// Joins, then passes on all frames that are there before it sends them off.
+    async fn run(&mut self, seat: &mut Option<R::Seat>, address: ClientAddress) -> Result<Infallible, End> {
         let patience = self.relay.limits.join_timeout;
-        let Ok(joined) = timeout(patience, self.join(address, mailbox)).await else {
+        let Ok(joined) = timeout(patience, self.join(address)).await else {
             return Err(Refusal::JoinTimeout(patience.as_secs_f64()).into());
         };
         let seat = seat.insert(joined?);
         loop {
-            for _ in 0..BATCH {
-                match self.ready() {
-                    Some(message) => self.handle(seat, message?).await?,
-                    None => break,
+            let mut messages = 0;
+            while messages < BATCH
+                && let Some(message) = self.incoming.next_message()?
+            {
+                messages += 1;
+                if let Some(frame) = frame_of(message, self.mailbox)? {
+                    handle(self.relay, seat, frame).await?;
                 }
             }
             self.relay.rooms.flush(seat).await;
-            let message = self.next().await?;
-            self.handle(seat, message).await?;
+            self.traffic.surcharge(messages * MESSAGE_COST);
+            if messages < BATCH {
+                read(&mut self.half, &mut self.incoming).await?;
+            }
         }
     }
 
-    async fn join(&mut self, address: ClientAddress, mailbox: Arc<Mailbox>) -> Result<R::Seat, End> {
+    async fn join(&mut self, address: ClientAddress) -> Result<R::Seat, End> {
         loop {
-            let Some(frame) = self.next().await?.frame()? else { continue };
-            let ToRelay::Join { room } = ToRelay::decode(&frame).map_err(Refusal::from)? else {
+            let Some(message) = self.incoming.next_message()? else {
+                read(&mut self.half, &mut self.incoming).await?;
+                continue;
+            };
+            self.traffic.surcharge(MESSAGE_COST);
+            let Some(frame) = frame_of(message, self.mailbox)? else { continue };
+            let ToRelay::Join { room } = ToRelay::decode(frame).map_err(Refusal::from)? else {
                 return Err(Refusal::OutOfTurn("its first frame was no JOIN").into());
             };
             let room = RoomId(room);
             self.pass.check(room, SystemTime::now()).map_err(Refusal::from)?;
             debug!(%address, ?room, "a client joins");
-            let seat = self.relay.rooms.join(room, address, mailbox).await?;
-            if let Some(budget) = self.relay.budgets.of(room, Instant::now()) {
+            let seat = self.relay.rooms.join(room, address, self.mailbox.clone()).await?;
+            if let Some(budget) = self.relay.budgets.of(room, Instant::now().into_std()) {
                 self.traffic.share(budget);
             }
             return Ok(seat);
         }
     }
+}
 
-    async fn handle(&mut self, seat: &mut R::Seat, message: Incoming) -> Result<(), End> {
-        let Some(frame) = message.frame()? else { return Ok(()) };
-        let rooms = &self.relay.rooms;
-        match ToRelay::decode(&frame).map_err(Refusal::from)? {
-            ToRelay::Data(line, bytes) => rooms.data(seat, line, bytes).await,
-            ToRelay::Consumed(line, amount) => rooms.consumed(seat, line, amount).await,
-            ToRelay::Return(line, amount) => rooms.take_back(seat, line, amount).await,
-            ToRelay::LastWords(line, bytes) => rooms.last_words(seat, line, bytes).await,
-            ToRelay::Flow => rooms.keep_to_credit(seat).await?,
-            ToRelay::Dial(line) => rooms.dial(seat, line).await?,
-            ToRelay::Hangup(line, reason) => rooms.hangup(seat, line, reason).await,
-            ToRelay::Join { .. } => return Err(Refusal::OutOfTurn("it joined twice").into()),
-        }
-        Ok(())
-    }
-
-    /// The next message, if it is there already.
-    fn ready(&mut self) -> Option<Result<Incoming, End>> {
-        self.stream.next().now_or_never().map(|message| self.take(message))
-    }
-
-    /// Waits for the next message, as long as the client is alive.
-    async fn next(&mut self) -> Result<Incoming, End> {
-        loop {
-            let before = self.traffic.read();
-            match timeout(self.relay.limits.dead_after, self.stream.next()).await {
-                Ok(message) => return self.take(message),
-                // A part of a message came, or waits to be read.
-                Err(_) if self.traffic.read() != before || self.traffic.is_held_back() => {}
-                Err(_) => return Err(End::Silent),
-            }
-        }
-    }
-
-    fn take(&self, message: Option<Result<Message, WsError>>) -> Result<Incoming, End> {
-        self.traffic.surcharge(MESSAGE_COST);
-        Incoming::read(message)
+/// Waits for bytes and takes those that are there.
+async fn read(half: &mut ReadHalf, incoming: &mut Incoming) -> Result<(), End> {
+    let length = poll_fn(|cx| {
+        let mut buffer = [MaybeUninit::uninit(); READ];
+        let mut buffer = ReadBuf::uninit(&mut buffer);
+        ready!(Pin::new(&mut *half).poll_read(cx, &mut buffer))?;
+        incoming.extend(buffer.filled());
+        io::Result::Ok(buffer.filled().len()).into()
+    });
+    match length.await {
+        Ok(1..) => Ok(()),
+        Ok(0) | Err(_) => Err(End::Closed),
     }
 }
 
-/// A message that may come from a client.
-struct Incoming(Message);
-
-impl Incoming {
-    fn read(message: Option<Result<Message, WsError>>) -> Result<Self, End> {
-        match message {
-            None | Some(Ok(Message::Close(_))) => Err(End::Closed),
-            Some(Ok(message)) => Ok(Self(message)),
-            Some(Err(WsError::Capacity(_))) => Err(Refusal::TooLong.into()),
-            Some(Err(WsError::Protocol(ProtocolError::ResetWithoutClosingHandshake))) => Err(End::Closed),
-            Some(Err(error @ (WsError::Protocol(_) | WsError::Utf8(_)))) => {
-                Err(Refusal::WebSocket(error.to_string()).into())
-            }
-            Some(Err(_)) => Err(End::Closed),
-        }
+/// The relay frame in a message. Pings are answered.
+fn frame_of<'a>(message: Message<'a>, mailbox: &Mailbox) -> Result<Option<&'a [u8]>, End> {
+    match message {
+        Message::Binary(frame) => return Ok(Some(frame)),
+        Message::Text => return Err(Refusal::OutOfTurn("it sent a text message").into()),
+        Message::Ping(payload) => mailbox.pong(payload),
+        Message::Pong => {}
+        Message::Close(answer) => return Err(End::Left(answer)),
     }
-
-    /// The relay frame in it; none in a ping or pong.
-    fn frame(self) -> Result<Option<Bytes>, Refusal> {
-        match self.0 {
-            Message::Binary(frame) => Ok(Some(frame)),
-            Message::Text(_) => Err(Refusal::OutOfTurn("it sent a text message")),
-            _ => Ok(None),
-        }
-    }
+    Ok(None)
 }
 
-/// Writes what is in the mailbox, and pings.
-async fn write(sink: &mut SplitSink<Socket, Message>, mailbox: &Mailbox, limits: &Limits) -> Result<Infallible, End> {
-    loop {
-        let ping = sleep(jittered(limits.ping_interval));
-        tokio::pin!(ping);
-        loop {
-            let frames = tokio::select! {
-                frames = mailbox.take() => Some(frames.map_err(|_| slow_reader(limits))?),
-                () = &mut ping => None,
-            };
-            let Some(frames) = frames else { break };
-            write_frames(sink, mailbox, frames).await.map_err(|_| End::Closed)?;
-        }
-        sink.send(Message::Ping(Bytes::new())).await.map_err(|_| End::Closed)?;
+async fn handle<R: Rooms>(relay: &Relay<R>, seat: &mut R::Seat, frame: &[u8]) -> Result<(), End> {
+    let rooms = &relay.rooms;
+    match ToRelay::decode(frame).map_err(Refusal::from)? {
+        ToRelay::Data(line, bytes) => rooms.data(seat, line, bytes).await,
+        ToRelay::Consumed(line, amount) => rooms.consumed(seat, line, amount).await,
+        ToRelay::Return(line, amount) => rooms.take_back(seat, line, amount).await,
+        ToRelay::LastWords(line, bytes) => rooms.last_words(seat, line, bytes).await,
+        ToRelay::Flow => rooms.keep_to_credit(seat).await?,
+        ToRelay::Dial(line) => rooms.dial(seat, line).await?,
+        ToRelay::Hangup(line, reason) => rooms.hangup(seat, line, reason).await,
+        ToRelay::Join { .. } => return Err(Refusal::OutOfTurn("it joined twice").into()),
     }
-}
-
-async fn write_frames(sink: &mut SplitSink<Socket, Message>, mailbox: &Mailbox, frames: Frames) -> Result<(), WsError> {
-    let mut unreported = 0;
-    for frame in frames {
-        unreported += Frames::cost(&frame);
-        sink.feed(Message::Binary(frame)).await?;
-        if unreported >= WRITE_BUFFER {
-            mailbox.written(std::mem::take(&mut unreported));
-        }
-    }
-    sink.flush().await?;
-    mailbox.written(unreported);
     Ok(())
+}
+
+/// Pings the client, until nothing has come from it for too long.
+async fn watch(mailbox: &Mailbox, traffic: &Traffic, limits: &Limits) {
+    let mut ping_at = Instant::now() + jittered(limits.ping_interval);
+    while let left = limits.dead_after.saturating_sub(traffic.silence())
+        && !left.is_zero()
+    {
+        sleep(left.min(ping_at.saturating_duration_since(Instant::now()))).await;
+        if ping_at <= Instant::now() {
+            mailbox.ping();
+            ping_at += jittered(limits.ping_interval);
+        }
+    }
 }
 
 fn slow_reader(limits: &Limits) -> Refusal {
@@ -274,45 +244,33 @@ fn jittered(time: Duration) -> Duration {
 }
 
 /// Ends a connection as its end demands. On the heap, so that an idle connection does not pay for it.
-async fn finish<R: Rooms>(relay: &Relay<R>, mut socket: Socket, unsent: Frames, end: End) {
+async fn finish<R: Rooms>(relay: &Relay<R>, half: ReadHalf, mailbox: &Mailbox, end: End) {
+    let (mut first, mut last) = (Vec::new(), Vec::new());
     match end {
-        End::Silent => {}
-        End::Closed => {
-            // The answer to the client's Close waits to be written.
-            let _ = Box::pin(timeout(FAREWELL_TIME, socket.flush())).await;
-        }
+        End::Silent | End::Closed => return,
+        End::Left(answer) => put_close(&mut last, answer.as_ref()),
         End::Refused(refusal) => {
             relay.metrics.refused(&refusal);
-            let back_in = (refusal == Refusal::ShuttingDown).then_some(relay.limits.back_in);
-            let _ = Box::pin(timeout(FAREWELL_TIME, say_farewell(socket, back_in, unsent, refusal))).await;
+            if refusal == Refusal::ShuttingDown {
+                put_frame(&mut first, &FromRelay::GoingAway { back_in: relay.limits.back_in });
+            }
+            let (code, text) = (refusal.code().name(), refusal.to_string());
+            put_frame(&mut last, &FromRelay::Refused { code, text: &text });
+            put_close(&mut last, Some(&CloseFrame { code: refusal.close_code(), reason: code.into() }));
         }
     }
+    let _ = Box::pin(timeout(FAREWELL_TIME, say_farewell(half, mailbox, first, last))).await;
 }
 
-/// Sends GOING AWAY if the relay will be back, what is left, REFUSED and Close, then reads on until the client closes: closing first could destroy both on their way.
-async fn say_farewell(
-    mut socket: Socket,
-    back_in: Option<Duration>,
-    unsent: Frames,
-    refusal: Refusal,
-) -> Result<(), WsError> {
-    if let Some(back_in) = back_in {
-        let mut frame = Vec::new();
-        FromRelay::GoingAway { back_in }.encode(&mut frame);
-        socket.feed(Message::Binary(frame.into())).await?;
-    }
-    for frame in unsent {
-        socket.feed(Message::Binary(frame)).await?;
-    }
-    let (code, text) = (refusal.code().name(), refusal.to_string());
-    let mut frame = Vec::new();
-    FromRelay::Refused { code, text: &text }.encode(&mut frame);
-    socket.feed(Message::Binary(frame.into())).await?;
-    socket.close(Some(CloseFrame { code: refusal.close_code(), reason: code.into() })).await?;
-    let stream = socket.get_mut();
-    stream.shutdown().await?;
+fn put_frame(out: &mut Vec<u8>, frame: &FromRelay<'_>) {
+    put_message(out, OpCode::Data(Data::Binary), |out| frame.encode(out));
+}
+
+/// Writes what is left between `first` and `last`, then reads on until the client closes: closing first could destroy both on their way.
+async fn say_farewell(mut half: ReadHalf, mailbox: &Mailbox, first: Vec<u8>, last: Vec<u8>) -> Result<(), Broken> {
+    mailbox.finish(&first, &last).await?;
     let mut rest = [0; 1_024];
-    while stream.read(&mut rest).await? > 0 {}
+    while half.read(&mut rest).await.map_err(Broken::Socket)? > 0 {}
     Ok(())
 }
 

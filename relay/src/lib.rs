@@ -2,9 +2,8 @@
 #![warn(missing_docs)]
 //! The relay of beaker-peersockets: a blind pipe between pages that share a drive.
 //!
-//! The way of a frame: [`server`] takes a connection in if [`admission`] lets it, [`http`] hears what it wants, [`upgrade`] makes it a WebSocket, its
-//! [`connection`] reads frames and passes them to the [`rooms`], which put them into the [`mailbox`] of their receiver,
-//! whose own connection writes them.
+//! The way of a frame: [`server`] takes a connection in if [`admission`] lets it, [`http`] hears what it wants, [`upgrade`] makes it a WebSocket,
+//! its [`connection`] reads frames and passes them to the [`rooms`], which put them into the [`mailbox`] of their receiver and send that off.
 
 pub mod access;
 pub mod address;
@@ -21,6 +20,7 @@ pub mod mailbox;
 pub mod metrics;
 pub mod mint;
 pub mod options;
+pub mod outlet;
 pub mod read_limit;
 pub mod refusal;
 pub mod relay;
@@ -33,3 +33,4 @@ pub mod stream;
 pub mod tls;
 pub mod traffic;
 pub mod upgrade;
+pub mod websocket;

@@ -10,10 +10,8 @@ use peersockets_core::limits;
 
 /// Bytes of small frames (LEFT, DIALED, HUNGUP) that a full queue still takes: they can't wait for a slow reader.
 pub const CONTROL_RESERVE: usize = 64 * 1024;
-/// Read buffer of one socket. It is the largest part of what an idle connection costs.
-pub const READ_BUFFER: usize = 4 * 1024;
-/// Bytes that a socket gathers before it writes; several small frames share one system call.
-pub const WRITE_BUFFER: usize = 16 * 1024;
+/// Bytes that are read from a socket at once. They lie on the stack: a connection holds what is not a message yet, and no buffer.
+pub const READ: usize = 16 * 1024;
 /// Longest head of an HTTP request, in bytes.
 pub const HTTP_HEAD: usize = 16 * 1024;
 /// Time for a new connection to have asked for something: TLS handshake and head of its first HTTP request together.

@@ -4,7 +4,7 @@ use peersockets_core::code::Code;
 use peersockets_core::error::WireError;
 use peersockets_core::limits::RELAY_MESSAGE;
 use thiserror::Error;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::access::Denied;
 use crate::limits::LEAST_TAKEN;

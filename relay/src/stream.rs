@@ -5,12 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, split};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
+use crate::outlet::WriteHalf;
 use crate::read_limit::ReadLimit;
 use crate::traffic::{Counted, Traffic};
+
+/// What a client's bytes are read from.
+pub type ReadHalf = Box<dyn AsyncRead + Send + Unpin>;
 
 /// What HTTP and WebSockets run over.
 #[derive(Debug)]
@@ -35,6 +39,20 @@ impl Stream {
         match self {
             Self::Plain(stream) => stream.limit_reads(limit),
             Self::Tls(stream) => stream.get_mut().0.limit_reads(limit),
+        }
+    }
+
+    /// To be read by one task and written by any.
+    pub fn split(self) -> (ReadHalf, WriteHalf) {
+        match self {
+            Self::Plain(stream) => {
+                let (read, write) = stream.split();
+                (Box::new(read), Box::new(write))
+            }
+            Self::Tls(stream) => {
+                let (read, write) = split(*stream);
+                (Box::new(read), Box::new(write))
+            }
         }
     }
 }

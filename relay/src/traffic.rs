@@ -8,32 +8,53 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::budget::Budget;
 use crate::limits::LEAST_TAKEN;
 use crate::read_limit::ReadLimit;
 
 /// Bytes that went through one socket.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Traffic {
-    read: AtomicU64,
+    since: Instant,
+    /// Whether bytes are waited for, and since when, in milliseconds after `since`.
+    is_listening: AtomicBool,
+    listens_from: AtomicU64,
     /// Bytes to charge the client for, beyond those it sent.
     surcharge: AtomicUsize,
     written: AtomicU64,
     /// The last write found no room: bytes wait for the client.
     is_blocked: AtomicBool,
     blocked: Notify,
-    /// The client is not read, for it was too fast.
-    is_held_back: AtomicBool,
     /// What the members of its room may send, once it has one.
     room: OnceLock<Arc<Budget>>,
 }
 
 impl Traffic {
-    /// Bytes that the client has sent.
-    pub fn read(&self) -> u64 {
-        self.read.load(Relaxed)
+    fn new() -> Self {
+        Self {
+            since: Instant::now(),
+            is_listening: AtomicBool::default(),
+            listens_from: AtomicU64::default(),
+            surcharge: AtomicUsize::default(),
+            written: AtomicU64::default(),
+            is_blocked: AtomicBool::default(),
+            blocked: Notify::default(),
+            room: OnceLock::default(),
+        }
+    }
+
+    /// The time that bytes have been waited for. None passes while they are not read, because the client was too fast or its last ones are
+    /// not passed on yet.
+    pub fn silence(&self) -> Duration {
+        match self.is_listening.load(Relaxed) {
+            true => self.age().saturating_sub(Duration::from_millis(self.listens_from.load(Relaxed))),
+            false => Duration::ZERO,
+        }
     }
 
     /// Charges the client for work that its bytes don't show.
@@ -44,11 +65,6 @@ impl Traffic {
     /// From now on it is read no faster than its room may be.
     pub fn share(&self, room: Arc<Budget>) {
         let _ = self.room.set(room);
-    }
-
-    /// Whether it is by our will that nothing comes from the client.
-    pub fn is_held_back(&self) -> bool {
-        self.is_held_back.load(Relaxed)
     }
 
     /// Returns once bytes have waited for `time` and the client took less than [`LEAST_TAKEN`] meanwhile.
@@ -63,6 +79,17 @@ impl Traffic {
             }
             self.blocked.notified().await;
         }
+    }
+
+    fn listen(&self, is_listening: bool) {
+        if is_listening && !self.is_listening.load(Relaxed) {
+            self.listens_from.store(self.age().as_millis() as u64, Relaxed);
+        }
+        self.is_listening.store(is_listening, Relaxed);
+    }
+
+    fn age(&self) -> Duration {
+        self.since.elapsed()
     }
 
     fn record(&self, written: Option<usize>) {
@@ -88,7 +115,7 @@ pub struct Counted<S> {
 impl<S> Counted<S> {
     /// Counts the bytes of `inner`.
     pub fn new(inner: S) -> Self {
-        Self { inner, traffic: Arc::default(), limit: None }
+        Self { inner, traffic: Arc::new(Traffic::new()), limit: None }
     }
 
     /// The counts.
@@ -102,19 +129,30 @@ impl<S> Counted<S> {
     }
 }
 
+impl Counted<TcpStream> {
+    /// To be read by one task and written by any.
+    pub fn split(self) -> (Counted<OwnedReadHalf>, Counted<OwnedWriteHalf>) {
+        let Self { inner, traffic, limit } = self;
+        let (read, write) = inner.into_split();
+        (Counted { inner: read, traffic: traffic.clone(), limit }, Counted { inner: write, traffic, limit: None })
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let Self { inner, traffic, limit } = &mut *self;
         if let Some(limit) = limit {
             limit.surcharge(traffic.surcharge.swap(0, Relaxed));
-            let is_ready = limit.poll_ready(cx);
-            traffic.is_held_back.store(is_ready.is_pending(), Relaxed);
-            ready!(is_ready);
+            if limit.poll_ready(cx).is_pending() {
+                traffic.listen(false);
+                return Poll::Pending;
+            }
         }
         let before = buffer.filled().len();
-        ready!(Pin::new(inner).poll_read(cx, buffer))?;
+        let read = Pin::new(inner).poll_read(cx, buffer);
+        traffic.listen(read.is_pending());
+        ready!(read)?;
         let bytes = buffer.filled().len() - before;
-        traffic.read.fetch_add(bytes as u64, Relaxed);
         if let Some(limit) = limit {
             limit.charge(bytes, traffic.room.get().map(Arc::as_ref));
         }

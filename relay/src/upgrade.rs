@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use peersockets_core::rendezvous::SUBPROTOCOL;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tracing::debug;
+use tungstenite::handshake::derive_accept_key;
 
 use crate::access::{Denied, Pass};
 use crate::address::{ClientAddress, FORWARDED_FOR, is_trusted};
@@ -79,7 +79,7 @@ async fn serve<R: Rooms>(
         Ok(pass) => peer.place.upgrade(client).map(|()| pass),
         Err(denied) => Err(peer.place.turn_away(client).err().unwrap_or_else(|| denied.into())),
     };
-    let connection = Connection::new(relay.clone(), client, parts.io.into_inner(), parts.read_buf).await;
+    let connection = Connection::new(relay.clone(), client, parts.io.into_inner(), parts.read_buf);
     match admitted {
         Ok(pass) => {
             relay.metrics.sockets_opened.inc();

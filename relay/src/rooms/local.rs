@@ -376,7 +376,7 @@ impl Seat {
 
     fn flush(&mut self) {
         let Unflushed { receivers, frames, bytes, stray_frames, credit_used_up } = &mut self.unflushed;
-        receivers.drain(..).for_each(|receiver| receiver.mailbox.wake());
+        receivers.drain(..).for_each(|receiver| receiver.mailbox.send());
         self.metrics.frames.inc_by(std::mem::take(frames));
         self.metrics.bytes.inc_by(std::mem::take(bytes));
         self.metrics.stray_frames.inc_by(std::mem::take(stray_frames));
