@@ -30,8 +30,9 @@ export async function benchRelay() {
   const rates = await measureRates();
   const memory = await measureMemory();
   const back = await measureReturn();
-  const users = await measureUsers(rates.relay['1 × 1'].busy);
+  const users = await measureUsers(rates['relay-with-credit']['1 × 1'].busy);
   const kinds = Object.keys(SERVERS);
+  const others = kinds.filter((kind) => !kind.startsWith('relay'));
   const names = kinds.map((kind) => SERVERS[kind].name);
   const rateRows = SHAPES.map(([pairs, inFlight]) => {
     const shape = `${pairs} × ${inFlight}`;
@@ -39,10 +40,10 @@ export async function benchRelay() {
       const { rate, p50, p99, busy } = rates[kind][shape];
       return `${figure(rate)} (${figure(p50)} / ${figure(p99)} µs, ${figure(busy)} µs)`;
     });
-    const ratios = kinds.slice(1).map((kind) => figure(rates.relay[shape].rate / rates[kind][shape].rate));
+    const ratios = others.map((kind) => figure(rates.relay[shape].rate / rates[kind][shape].rate));
     return [shape, ...cells, ...ratios];
   });
-  const memoryRows = kinds.map((kind) => {
+  const memoryRows = Object.keys(memory).map((kind) => {
     const { empty, thousand, fiveThousand } = memory[kind];
     return [SERVERS[kind].name, ...[empty, thousand, fiveThousand].map(megabytes), figure((fiveThousand - thousand) / 4_000)];
   });
@@ -51,8 +52,9 @@ export async function benchRelay() {
   const perConnection = (memory.relay.fiveThousand - memory.relay.thousand) / 4_000;
   writeSection('relay', { peer: versionOf('peer'), 'y-webrtc': versionOf('y-webrtc'), ws: versionOf('ws') }, [
     `Pairs pass messages of 520 bytes to and fro, so many in flight for each pair; server and load have one core each. Messages that arrived per second,
-median of ${ROUNDS} rounds of ${SECONDS} s (median and 99th percentile of one message's way; the server's processor time for one message).`,
-    table(['pairs × in flight', ...names, ...names.slice(1).map((name) => `ours / ${name}`)], rateRows),
+median of ${ROUNDS} rounds of ${SECONDS} s (median and 99th percentile of one message's way; the server's processor time for one message). With credit, clients report what they have
+read, as pages do.`,
+    table(['pairs × in flight', ...names, ...others.map((kind) => `ours / ${SERVERS[kind].name}`)], rateRows),
     'Resident memory with idle connections, ours in rooms of two.',
     table(['', 'empty, MB', '1,000, MB', '5,000, MB', 'bytes for one more'], memoryRows),
     `1,000 users who have a page open and say nothing: memory and processor time as above, the latter for messages that come one by one; messages and
@@ -112,7 +114,7 @@ async function measureRate(kind, pairs, inFlight) {
 
 async function measureMemory() {
   const memory = {};
-  for (const kind of Object.keys(SERVERS)) {
+  for (const kind of ['relay', 'peerserver', 'y-webrtc']) {
     const server = await startServer(kind);
     try {
       const empty = server.memory();

@@ -18,12 +18,15 @@ export const RELAY_OPTIONS = [
   '--new-connections-burst=1000000', '--new-connections-per-second=1000000',
 ];
 
+const unlimited = () => [relayBinary, '--listen=127.0.0.1:0', ...RELAY_OPTIONS];
+
 /** Our relay with the limits that users get. */
 const AS_SHIPPED = { relay: { command: (port) => [relayBinary, `--listen=127.0.0.1:${port}`, '--log=off'] } };
 
-/** Each server by the name that the load generator knows it by. */
+/** Each server by the name that the load generator knows it by, or, twice, what its clients do. */
 export const SERVERS = {
-  relay: { name: 'ours', command: () => [relayBinary, '--listen=127.0.0.1:0', ...RELAY_OPTIONS] },
+  relay: { name: 'ours', command: unlimited },
+  'relay-with-credit': { name: 'ours, with credit', command: unlimited },
   peerserver: { name: 'PeerServer', command: (port) => [process.execPath, join(here, 'peer-server.mjs'), String(port)] },
   'y-webrtc': { name: 'y-webrtc', command: () => [process.execPath, join(here, 'node_modules/y-webrtc/bin/server.js')] },
 };

@@ -78,8 +78,8 @@ pub async fn read_message(stream: &mut TcpStream) -> Result<Vec<u8>> {
 }
 
 /// Counts the messages in what a server writes, whatever pieces it comes in.
-#[derive(Default)]
 pub struct Lengths {
+    shortest: usize,
     head: Vec<u8>,
     /// Bytes that are still to come of the frame, and whether it is a message.
     rest: usize,
@@ -87,6 +87,11 @@ pub struct Lengths {
 }
 
 impl Lengths {
+    /// Counts messages of so many bytes and more.
+    pub fn of_at_least(shortest: usize) -> Self {
+        Self { shortest, head: Vec::new(), rest: 0, is_message: false }
+    }
+
     /// How many messages end in these bytes.
     pub fn count(&mut self, mut bytes: &[u8]) -> usize {
         let mut count = 0;
@@ -106,7 +111,7 @@ impl Lengths {
                 [_, 127, ..] => panic!("no message is that long"),
                 _ => continue,
             };
-            self.is_message = self.head[0] <= LAST_DATA;
+            self.is_message = self.head[0] <= LAST_DATA && length >= self.shortest;
             self.rest = length;
             count += usize::from(length == 0 && self.is_message);
             self.head.clear();
@@ -137,8 +142,11 @@ mod tests {
         let bytes =
             [unmasked(BINARY, 520), ping, unmasked(TEXT, 0), unmasked(BINARY, 125), unmasked(TEXT, 126)].concat();
         for size in 1..bytes.len() {
-            let mut lengths = Lengths::default();
-            assert_eq!(bytes.chunks(size).map(|chunk| lengths.count(chunk)).sum::<usize>(), 4, "in pieces of {size}");
+            for (shortest, expected) in [(0, 4), (1, 3), (126, 2), (521, 0)] {
+                let mut lengths = Lengths::of_at_least(shortest);
+                let count: usize = bytes.chunks(size).map(|chunk| lengths.count(chunk)).sum();
+                assert_eq!(count, expected, "of at least {shortest} bytes, in pieces of {size}");
+            }
         }
     }
 }

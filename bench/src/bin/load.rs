@@ -4,6 +4,8 @@
 //! arrived, in how many seconds, and the median and 99th percentile of their way in microseconds.
 //! `load KIND ADDRESS idle COUNT` holds so many connections until its input ends; it prints a line when all are there.
 //!
+//! KIND is `relay`, `relay-with-credit` (its clients report what they have read, as pages do), `peerserver` or `y-webrtc`.
+//!
 //! It does as little as it can, on one thread: frames are made once, and what comes is counted by the lengths of its frames.
 
 use std::cell::RefCell;
@@ -13,6 +15,8 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use peersockets_bench::websocket::{self, Lengths};
+use peersockets_core::credit::Flow;
+use peersockets_core::limits::{CREDIT_BASE, DATA_COST};
 use peersockets_core::rendezvous::{FromRelay, Line, SUBPROTOCOL, ToRelay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -20,6 +24,8 @@ use tokio::task::LocalSet;
 
 /// Bytes of one message, as the server gets it.
 const MESSAGE: usize = 520;
+/// Frames that are shorter are no messages but credit.
+const SHORTEST: usize = 500;
 /// Time before what arrives is counted.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// Addresses that connections come from: one has not enough ports, and servers limit what one may do.
@@ -28,6 +34,7 @@ const SOURCES: usize = 200;
 #[derive(Clone, Copy)]
 enum Kind {
     Relay,
+    RelayWithCredit,
     PeerServer,
     YWebrtc,
 }
@@ -38,9 +45,10 @@ fn main() {
     let [kind, address, command @ ..] = &words[..] else { panic!("load KIND ADDRESS COMMAND") };
     let kind = match *kind {
         "relay" => Kind::Relay,
+        "relay-with-credit" => Kind::RelayWithCredit,
         "peerserver" => Kind::PeerServer,
         "y-webrtc" => Kind::YWebrtc,
-        other => panic!("{other} is none of relay, peerserver, y-webrtc"),
+        other => panic!("{other} is none of relay, relay-with-credit, peerserver, y-webrtc"),
     };
     let address: SocketAddr = address.parse().expect("an address and a port");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -92,16 +100,29 @@ async fn pass_messages(kind: Kind, address: SocketAddr, pairs: usize, in_flight:
     println!("{} {} {} {}", tally.arrived, time.as_secs_f64(), ways[0], ways[1]);
 }
 
-/// One end of a pair: its socket, and the frame that it sends.
+/// One end of a pair: its socket, and the frames that it sends.
 struct End {
     stream: TcpStream,
     frame: Vec<u8>,
+    /// What it reports to have read, if it keeps to credit.
+    reading: Option<Reading>,
+}
+
+/// A circuit, bytes of each message on it, and what is not reported yet.
+struct Reading {
+    line: Line,
+    payload: usize,
+    flow: Flow,
 }
 
 impl End {
+    fn new(stream: TcpStream, (frame, reading): (Vec<u8>, Option<Reading>)) -> Self {
+        Self { stream, frame, reading }
+    }
+
     /// Sends `tokens` messages, and then one for each that comes.
     async fn pass_on(mut self, tokens: usize, incoming: UnderWay, outgoing: UnderWay, tally: Rc<RefCell<Tally>>) {
-        let mut lengths = Lengths::default();
+        let mut lengths = Lengths::of_at_least(SHORTEST);
         let mut buffer = vec![0; 64 * 1024];
         let mut frames = Vec::new();
         self.send(tokens, &outgoing, &mut frames).await;
@@ -129,12 +150,16 @@ impl End {
         if count == 0 {
             return;
         }
-        let wanted = count * self.frame.len();
-        while frames.len() < wanted {
-            frames.extend_from_slice(&self.frame);
+        frames.clear();
+        if let Some(Reading { line, payload, flow }) = &mut self.reading {
+            // All that is sent answers what was read, but the first.
+            for amount in (0..count).filter_map(|_| flow.consume(*payload)) {
+                frames.extend(to_relay(ToRelay::Consumed(*line, amount)));
+            }
         }
+        (0..count).for_each(|_| frames.extend_from_slice(&self.frame));
         outgoing.borrow_mut().extend(std::iter::repeat_n(Instant::now(), count));
-        self.stream.write_all(&frames[..wanted]).await.expect("the server is there");
+        self.stream.write_all(frames).await.expect("the server is there");
     }
 }
 
@@ -142,7 +167,7 @@ async fn hold(kind: Kind, address: SocketAddr, count: usize) {
     let mut held = Vec::with_capacity(count);
     for number in 0..count {
         let mut stream = connect(kind, address, number, &format!("idle-{number}")).await;
-        if let Kind::Relay = kind {
+        if let Kind::Relay | Kind::RelayWithCredit = kind {
             let mut room = [0; 32];
             room[..8].copy_from_slice(&(number as u64 / 2).to_le_bytes());
             send_to_relay(&mut stream, ToRelay::Join { room }).await;
@@ -159,7 +184,18 @@ async fn connect_pair(kind: Kind, address: SocketAddr, pair: usize) -> [End; 2] 
     let mut first = connect(kind, address, pair, &names[0]).await;
     let mut second = connect(kind, address, pair, &names[1]).await;
     let frames = match kind {
-        Kind::Relay => meet_at_relay(&mut first, &mut second, pair).await,
+        Kind::Relay | Kind::RelayWithCredit => {
+            let keeps_credit = matches!(kind, Kind::RelayWithCredit);
+            let lines = meet_at_relay(&mut first, &mut second, pair, keeps_credit).await;
+            let [to_second, to_first] = lines.map(|line| {
+                let mut head = Vec::new();
+                ToRelay::Data(line, &[]).encode(&mut head);
+                let payload = MESSAGE - head.len();
+                let frame = to_relay(ToRelay::Data(line, &vec![7; payload]));
+                (frame, keeps_credit.then(|| Reading { line, payload, flow: Flow::default() }))
+            });
+            return [End::new(first, to_second), End::new(second, to_first)];
+        }
         Kind::PeerServer => [&names[1], &names[0]]
             .map(|to| padded(|text| format!(r#"{{"type":"OFFER","dst":"{to}","payload":"{text}"}}"#))),
         Kind::YWebrtc => {
@@ -172,8 +208,8 @@ async fn connect_pair(kind: Kind, address: SocketAddr, pair: usize) -> [End; 2] 
                 .map(|to| padded(|text| format!(r#"{{"type":"publish","topic":"{to}","data":"{text}"}}"#)))
         }
     };
-    let [to_second, to_first] = frames;
-    [End { stream: first, frame: to_second }, End { stream: second, frame: to_first }]
+    let [to_second, to_first] = frames.map(|frame| (frame, None));
+    [End::new(first, to_second), End::new(second, to_first)]
 }
 
 /// A text message of the right length.
@@ -182,8 +218,8 @@ fn padded(write: impl Fn(&str) -> String) -> Vec<u8> {
     websocket::text(write(&padding).as_bytes())
 }
 
-/// Both join a room, and the second dials the first. Gives what each sends: DATA.
-async fn meet_at_relay(first: &mut TcpStream, second: &mut TcpStream, pair: usize) -> [Vec<u8>; 2] {
+/// Both join a room, and the second dials the first. Gives the circuit as each of them names it.
+async fn meet_at_relay(first: &mut TcpStream, second: &mut TcpStream, pair: usize, keep_credit: bool) -> [Line; 2] {
     let mut room = [0xbe; 32];
     room[..8].copy_from_slice(&(pair as u64).to_le_bytes());
     let mut members = Vec::new();
@@ -194,23 +230,40 @@ async fn meet_at_relay(first: &mut TcpStream, second: &mut TcpStream, pair: usiz
             Ok(Some(FromRelay::Welcome { member, .. })) => members.push(member),
             other => panic!("the relay says {other:?}"),
         }
+        if keep_credit {
+            send_to_relay(stream, ToRelay::Flow).await;
+        }
     }
-    send_to_relay(second, ToRelay::Dial(Line { member: members[0], circuit: 1 })).await;
-    websocket::read_message(first).await.expect("a message");
-    [members[1], members[0]].map(|member| {
-        let line = Line { member, circuit: 1 };
-        let mut empty = Vec::new();
-        ToRelay::Data(line, &[]).encode(&mut empty);
-        let mut message = Vec::new();
-        ToRelay::Data(line, &vec![7; MESSAGE - empty.len()]).encode(&mut message);
-        websocket::binary(&message)
-    })
+    let lines = [members[1], members[0]].map(|member| Line { member, circuit: 1 });
+    send_to_relay(second, ToRelay::Dial(lines[1])).await;
+    websocket::read_message(first).await.expect("the server goes on");
+    if keep_credit {
+        earn_credit(first, second, lines).await;
+        earn_credit(second, first, [lines[1], lines[0]]).await;
+    }
+    lines
+}
+
+/// Sends enough, and has it read, to be lent what many messages in flight take.
+async fn earn_credit(sender: &mut TcpStream, reader: &mut TcpStream, [there, back]: [Line; 2]) {
+    const MUCH: usize = CREDIT_BASE - DATA_COST;
+    for _ in 0..2 {
+        send_to_relay(sender, ToRelay::Data(there, &[7; MUCH])).await;
+        websocket::read_message(reader).await.expect("the server goes on");
+        send_to_relay(reader, ToRelay::Consumed(back, CREDIT_BASE as u64)).await;
+        let message = websocket::read_message(sender).await.expect("the server goes on");
+        assert!(matches!(FromRelay::decode(&message), Ok(Some(FromRelay::Credit(line, _))) if line == there));
+    }
+}
+
+fn to_relay(frame: ToRelay<'_>) -> Vec<u8> {
+    let mut message = Vec::new();
+    frame.encode(&mut message);
+    websocket::binary(&message)
 }
 
 async fn send_to_relay(stream: &mut TcpStream, frame: ToRelay<'_>) {
-    let mut message = Vec::new();
-    frame.encode(&mut message);
-    websocket::write_message(stream, &websocket::binary(&message)).await.expect("the server reads");
+    websocket::write_message(stream, &to_relay(frame)).await.expect("the server goes on");
 }
 
 async fn connect(kind: Kind, address: SocketAddr, number: usize, name: &str) -> TcpStream {
@@ -220,7 +273,9 @@ async fn connect(kind: Kind, address: SocketAddr, number: usize, name: &str) -> 
     let mut stream = socket.connect(address).await.expect("the server listens");
     stream.set_nodelay(true).expect("no delay");
     match kind {
-        Kind::Relay => websocket::upgrade(&mut stream, "/relay", Some(SUBPROTOCOL)).await.expect("a WebSocket"),
+        Kind::Relay | Kind::RelayWithCredit => {
+            websocket::upgrade(&mut stream, "/relay", Some(SUBPROTOCOL)).await.expect("a WebSocket")
+        }
         Kind::PeerServer => {
             let path = format!("/peerjs?key=peerjs&id={name}&token=load&version=1.5.5");
             websocket::upgrade(&mut stream, &path, None).await.expect("a WebSocket");
