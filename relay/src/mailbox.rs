@@ -422,6 +422,19 @@ mod tests {
         assert_eq!(mailbox.pending(), 0);
     }
 
+    #[tokio::test]
+    async fn what_is_sent_off_while_another_writes_is_left_to_the_connection() {
+        let (mailbox, mut client) = with_client(1_000);
+        let mut delivering = std::pin::pin!(mailbox.deliver());
+        assert!(delivering.as_mut().now_or_never().is_none());
+        let outlet = lock(&mailbox.outlet);
+        assert_eq!(mailbox.post(&FromRelay::Data(LINE, b"abc")), Posted::Queued);
+        mailbox.send();
+        drop(outlet);
+        assert!(delivering.as_mut().now_or_never().is_none());
+        assert!(client.read_exact(&mut [0; 8]).now_or_never().is_some());
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn whoever_sends_at_the_same_time_loses_nothing_and_mixes_nothing_up() {
         const SENDERS: u8 = 4;

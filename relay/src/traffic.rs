@@ -143,10 +143,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         let Self { inner, traffic, limit } = &mut *self;
         if let Some(limit) = limit {
             limit.surcharge(traffic.surcharge.swap(0, Relaxed));
-            if limit.poll_ready(cx).is_pending() {
-                traffic.listen(false);
-                return Poll::Pending;
-            }
+            // Since it was read last, nothing is listened for.
+            ready!(limit.poll_ready(cx));
         }
         let before = buffer.filled().len();
         let read = Pin::new(inner).poll_read(cx, buffer);
@@ -181,6 +179,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::metrics::counter::Counter;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::timeout;
 
@@ -193,6 +192,35 @@ mod tests {
     fn socket() -> (Counted<DuplexStream>, DuplexStream) {
         let (ours, theirs) = duplex(ROOM);
         (Counted::new(ours), theirs)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_is_the_time_since_the_last_bytes() {
+        let (mut socket, mut client) = socket();
+        let traffic = socket.traffic();
+        for _ in 0..3 {
+            tokio::time::advance(TIME).await;
+            assert!(timeout(2 * TIME, socket.read_u8()).await.is_err());
+            assert_eq!(traffic.silence(), 2 * TIME);
+            client.write_all(&[7]).await.expect("it is open");
+            assert!(socket.read_u8().await.is_ok());
+            assert_eq!(traffic.silence(), Duration::ZERO);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_is_held_back_is_not_silent() {
+        let (mut socket, mut client) = socket();
+        socket.limit_reads(ReadLimit::new(1, 1, Counter::default(), None));
+        let traffic = socket.traffic();
+        // After the first five bytes it is not read for four seconds.
+        client.write_all(&[7; 6]).await.expect("it is open");
+        assert!(timeout(TIME, socket.read_exact(&mut [0; 5])).await.is_ok());
+        assert!(timeout(Duration::from_secs(3), socket.read_u8()).await.is_err());
+        assert_eq!(traffic.silence(), Duration::ZERO);
+        assert!(timeout(Duration::from_secs(3), socket.read_u8()).await.is_ok());
+        assert!(timeout(2 * TIME, client.read_u8()).await.is_err(), "nothing comes back");
+        assert_eq!(traffic.silence(), Duration::ZERO, "nobody has tried to read more");
     }
 
     #[tokio::test]
