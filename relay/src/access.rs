@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
 use axum::http::{HeaderMap, Uri, header};
@@ -34,7 +35,8 @@ pub struct AccessOptions {
     #[arg(long, value_name = "TOKEN", conflicts_with = "auth_token_file")]
     pub auth_token: Option<Secret>,
 
-    /// The same, with the token in a file, which is read at the start only. Spaces and line breaks around it do not count.
+    /// The same, with the token in a file. Spaces and line breaks around it do not count. SIGHUP reads it anew; if it can't be used,
+    /// the old one stays.
     #[arg(long, value_name = "FILE")]
     pub auth_token_file: Option<PathBuf>,
 
@@ -43,7 +45,7 @@ pub struct AccessOptions {
     #[arg(long, value_name = "SECRET", conflicts_with = "room_secret_file")]
     pub room_secret: Option<Secret>,
 
-    /// The same, with the secret in a file, which is read at the start only.
+    /// The same, with the secret in a file, which SIGHUP reads anew.
     #[arg(long, value_name = "FILE")]
     pub room_secret_file: Option<PathBuf>,
 
@@ -60,7 +62,12 @@ pub struct Origin(String);
 /// What is asked of each client.
 #[derive(Debug)]
 pub struct Access {
-    origins: Vec<Origin>,
+    options: AccessOptions,
+    secrets: RwLock<Secrets>,
+}
+
+#[derive(Debug)]
+struct Secrets {
     token: Option<Token>,
     rooms: Option<RoomSecret>,
 }
@@ -70,6 +77,16 @@ pub struct Access {
 struct Token {
     key: hmac::Key,
     tag: hmac::Tag,
+}
+
+/// A secret in a file can't be used.
+#[derive(Debug, Error)]
+#[error("{option} {}: {error}", path.display())]
+pub struct UnusableSecret {
+    /// The option that names the file.
+    option: &'static str,
+    path: PathBuf,
+    error: SecretError,
 }
 
 /// Which rooms a client may join.
@@ -115,49 +132,60 @@ impl AccessOptions {
 }
 
 impl Access {
-    /// What `options` ask for; their files are read once. An error names the option.
-    pub fn new(options: &AccessOptions) -> Result<Self, (&'static str, PathBuf, SecretError)> {
-        let read = |option, given: &Option<Secret>, file: &Option<PathBuf>| match (given, file) {
-            (Some(secret), _) => Ok(Some(secret.clone())),
-            (None, Some(path)) => Secret::read(path).map(Some).map_err(|error| (option, path.clone(), error)),
-            (None, None) => Ok(None),
-        };
-        let token = read("--auth-token-file", &options.auth_token, &options.auth_token_file)?;
-        let rooms = read("--room-secret-file", &options.room_secret, &options.room_secret_file)?;
-        Ok(Self {
-            origins: options.allow_origin.clone(),
-            token: token.as_ref().map(Token::new),
-            rooms: rooms.as_ref().map(RoomSecret::new),
-        })
+    /// What `options` ask for; their files are read.
+    pub fn new(options: &AccessOptions) -> Result<Self, UnusableSecret> {
+        Ok(Self { options: options.clone(), secrets: RwLock::new(Secrets::read(options)?) })
+    }
+
+    /// Reads the files of secrets again, for connections to come; `false` if there are none. After an error all is as before.
+    pub fn reload(&self) -> Result<bool, UnusableSecret> {
+        *self.secrets.write().unwrap_or_else(PoisonError::into_inner) = Secrets::read(&self.options)?;
+        Ok(self.options.auth_token_file.is_some() || self.options.room_secret_file.is_some())
     }
 
     /// Decides at `now` by the request for a WebSocket. Which rooms are open is asked at the JOIN: [`Pass::check`].
     pub fn admit(&self, uri: &Uri, headers: &HeaderMap, now: SystemTime) -> Result<Pass, Denied> {
-        self.check_origin(headers)?;
-        if self.token.is_none() && self.rooms.is_none() {
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        let wants_token = secrets.token.is_some() || secrets.rooms.is_some();
+        check_origin(headers, &self.options.allow_origin, wants_token)?;
+        if !wants_token {
             return Ok(Pass::Everywhere);
         }
         let shown = shown_token(uri, headers).ok_or(Denied::NoToken)?;
-        if self.token.as_ref().is_some_and(|token| token.is(&shown)) {
+        if secrets.token.as_ref().is_some_and(|token| token.is(&shown)) {
             return Ok(Pass::Everywhere);
         }
-        let signed = self.rooms.as_ref().and_then(|secret| secret.verify(&shown));
+        let signed = secrets.rooms.as_ref().and_then(|secret| secret.verify(&shown));
         let token = signed.ok_or(Denied::WrongToken)?;
         if token.has_expired(now) { Err(Denied::Expired) } else { Ok(Pass::Signed(Box::new(token))) }
     }
+}
 
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Denied> {
-        if self.origins.is_empty() {
-            return Ok(());
-        }
-        let mut named = headers.get_all(header::ORIGIN).iter().peekable();
-        if named.peek().is_none() {
-            let wants_token = self.token.is_some() || self.rooms.is_some();
-            return if wants_token { Ok(()) } else { Err(Denied::NoOrigin) };
-        }
-        let is_allowed = named.all(|name| self.origins.iter().any(|Origin(origin)| name == origin));
-        if is_allowed { Ok(()) } else { Err(Denied::Origin) }
+impl Secrets {
+    fn read(options: &AccessOptions) -> Result<Self, UnusableSecret> {
+        let read = |option, given: &Option<Secret>, file: &Option<PathBuf>| match (given, file) {
+            (Some(secret), _) => Ok(Some(secret.clone())),
+            (None, Some(path)) => {
+                Secret::read(path).map(Some).map_err(|error| UnusableSecret { option, path: path.clone(), error })
+            }
+            (None, None) => Ok(None),
+        };
+        let token = read("--auth-token-file", &options.auth_token, &options.auth_token_file)?;
+        let rooms = read("--room-secret-file", &options.room_secret, &options.room_secret_file)?;
+        Ok(Self { token: token.as_ref().map(Token::new), rooms: rooms.as_ref().map(RoomSecret::new) })
     }
+}
+
+fn check_origin(headers: &HeaderMap, allowed: &[Origin], wants_token: bool) -> Result<(), Denied> {
+    if allowed.is_empty() {
+        return Ok(());
+    }
+    let mut named = headers.get_all(header::ORIGIN).iter().peekable();
+    if named.peek().is_none() {
+        return if wants_token { Ok(()) } else { Err(Denied::NoOrigin) };
+    }
+    let is_allowed = named.all(|name| allowed.iter().any(|Origin(origin)| name == origin));
+    if is_allowed { Ok(()) } else { Err(Denied::Origin) }
 }
 
 impl Pass {

@@ -24,6 +24,7 @@ pub mod outlet;
 pub mod read_limit;
 pub mod refusal;
 pub mod relay;
+pub mod reload;
 pub mod room_token;
 pub mod rooms;
 pub mod routes;

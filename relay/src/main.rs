@@ -3,19 +3,18 @@
 //! The program `peersockets-relay`.
 
 use std::env;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use peersockets_relay::mint::{Action, Mint, MintError};
 use peersockets_relay::options::Options;
+use peersockets_relay::reload::Reload;
 use peersockets_relay::server::{Server, StartError};
-use peersockets_relay::tls::Tls;
 use peersockets_relay::{config, log};
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info, warn};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
 
 /// File descriptors for anything but connections.
 const SPARE_FILES: u64 = 64;
@@ -59,16 +58,15 @@ async fn run(options: &Options) -> Result<(), Failure> {
     // Before anyone can know the port, so that no signal is missed.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let hangup = signal(SignalKind::hangup())?;
     let server = Server::bind(options).await?;
-    if let Some(tls) = server.tls() {
-        reload_on_hangup(tls)?;
-    }
+    let terminal_is_gone = terminal_is_gone(hangup, server.reload());
     let address = server.address()?;
-    let greeting = greeting(address, server.tls().is_some(), server.admin_address()?);
+    let greeting = greeting(address, server.has_tls(), server.admin_address()?);
     // Whoever started us may not care to listen.
     let _ = write!(io::stdout(), "{greeting}").and_then(|()| io::stdout().flush());
     if address.ip().is_unspecified() {
-        let (port, scheme) = (address.port(), scheme(server.tls().is_some()));
+        let (port, scheme) = (address.port(), scheme(server.has_tls()));
         info!(
             "other devices open {scheme}://ADDRESS:{port}, where ADDRESS is one that this machine has in their network"
         );
@@ -78,24 +76,23 @@ async fn run(options: &Options) -> Result<(), Failure> {
             tokio::select! {
                 _ = terminate.recv() => info!("SIGTERM: shutting down"),
                 _ = interrupt.recv() => info!("SIGINT: shutting down"),
+                () = terminal_is_gone => info!("the terminal is closed: shutting down"),
             }
         })
         .await;
     Ok(())
 }
 
-/// Without TLS a hangup ends the program, as the end of a terminal does.
-fn reload_on_hangup(tls: Arc<Tls>) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            match tls.reload() {
-                Ok(()) => info!("SIGHUP: new connections get the new certificate"),
-                Err(error) => error!(%error, "SIGHUP: the old certificate stays"),
-            }
+/// Reads files anew at each hangup. Returns at that of a terminal which was closed: then the relay ends, as other programs do.
+async fn terminal_is_gone(mut hangup: Signal, reload: Reload) {
+    let had_terminal = io::stdin().is_terminal();
+    loop {
+        hangup.recv().await;
+        if had_terminal && !io::stdin().is_terminal() {
+            return;
         }
-    });
-    Ok(())
+        reload.now();
+    }
 }
 
 /// The address, and what a page says that does not come from it.

@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
-use crate::access::Access;
+use crate::access::{Access, UnusableSecret};
 use crate::address::{ClientAddress, is_trusted};
 use crate::admin::Admin;
 use crate::http::Http;
@@ -21,9 +21,9 @@ use crate::limits::{ACCEPT_PAUSE, NEWCOMER_TIME, SEND_BUFFER};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::relay::Relay;
+use crate::reload::Reload;
 use crate::rooms::LocalRooms;
 use crate::routes::{admin_routes, routes};
-use crate::secret::SecretError;
 use crate::stream::Stream;
 use crate::tls::{Tls, TlsError};
 use crate::traffic::Counted;
@@ -78,15 +78,8 @@ pub enum StartError {
         path: PathBuf,
     },
     /// A secret in a file can't be used.
-    #[error("{option} {}: {error}", path.display())]
-    Secret {
-        /// The option.
-        option: &'static str,
-        /// Its value.
-        path: PathBuf,
-        /// What is wrong with it.
-        error: SecretError,
-    },
+    #[error(transparent)]
+    Secret(#[from] UnusableSecret),
     /// TLS can't be used.
     #[error("--tls-cert, --tls-key: {0}")]
     Tls(#[from] TlsError),
@@ -126,9 +119,14 @@ impl Server {
         Parts::of(options).map(drop)
     }
 
-    /// The certificate in use, to be read anew.
-    pub fn tls(&self) -> Option<Arc<Tls>> {
-        self.tls.clone()
+    /// Whether clients speak TLS to it.
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// What can be read anew while it runs.
+    pub fn reload(&self) -> Reload {
+        Reload::new(self.tls.clone(), self.relay.clone())
     }
 
     /// The operator's own address.
@@ -276,7 +274,7 @@ fn check_access(options: &Options) -> Result<Access, StartError> {
     if !is_said && !options.trusted_proxy.is_empty() {
         return Err(StartError::Open("--trusted-proxy".to_owned()));
     }
-    Access::new(&options.access).map_err(|(option, path, error)| StartError::Secret { option, path, error })
+    Ok(Access::new(&options.access)?)
 }
 
 fn check_directory(option: &'static str, given: &Option<PathBuf>) -> Result<(), StartError> {

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, SystemTime};
 
-use common::{Client, Event, ROOM, Relay, command};
+use common::{Client, Event, ROOM, Relay, command, line};
 use peersockets_core::drive::DriveKey;
-use peersockets_core::rendezvous::ToRelay;
+use peersockets_core::rendezvous::{HangupReason, ToRelay};
 use peersockets_relay::room_token::{RoomSecret, RoomToken};
 use peersockets_relay::rooms::RoomId;
 
@@ -48,6 +48,11 @@ fn signed(room: Option<[u8; 32]>, starts: SystemTime, seconds: u64) -> String {
 
 async fn enters(mut client: Client) {
     client.enter(ROOM).await;
+}
+
+/// A client that shows a token in its URL.
+async fn show(relay: &Relay, token: &str) -> Client {
+    Client::showing(relay, &format!("?token={token}"), &[]).await
 }
 
 async fn is_refused(mut client: Client) -> String {
@@ -181,19 +186,18 @@ async fn the_token_is_shown_in_the_url_or_as_a_header() {
 async fn a_signed_token_opens_its_room_until_it_expires() {
     let relay = Relay::start(&["--room-secret", SECRET]);
     let now = SystemTime::now();
-    let show = async |token: &str| Client::showing(&relay, &format!("?token={token}"), &[]).await;
-    enters(show(&signed(Some(ROOM), now, 3_600)).await).await;
-    enters(show(&signed(None, now, 3_600)).await).await;
+    enters(show(&relay, &signed(Some(ROOM), now, 3_600)).await).await;
+    enters(show(&relay, &signed(None, now, 3_600)).await).await;
 
-    let mut client = show(&signed(Some([1; 32]), now, 3_600)).await;
+    let mut client = show(&relay, &signed(Some([1; 32]), now, 3_600)).await;
     client.send(ToRelay::Join { room: ROOM }).await;
     assert_eq!(is_refused(client).await, "the token for this relay is one for another drive");
     // At once: it takes no place until the time for a JOIN is over.
-    let expired = show(&signed(Some(ROOM), now - Duration::from_secs(60), 60)).await;
+    let expired = show(&relay, &signed(Some(ROOM), now - Duration::from_secs(60), 60)).await;
     assert_eq!(is_refused(expired).await, "the token for this relay has expired");
     let other = RoomSecret::new(&SECRET.to_uppercase().parse().expect("a secret"));
     let forged = other.sign(&RoomToken::lasting(None, now, Duration::from_secs(3_600)));
-    assert_eq!(is_refused(show(&forged).await).await, "the token for this relay is wrong");
+    assert_eq!(is_refused(show(&relay, &forged).await).await, "the token for this relay is wrong");
     // Without a token there is not even a JOIN.
     is_refused(Client::connect(&relay).await).await;
 }
@@ -251,6 +255,40 @@ async fn guessing_tokens_is_as_slow_as_opening_connections() {
     let (last, guesses) = codes.split_last().expect("a code");
     assert_eq!(last, "too-fast");
     assert!(guesses.len() >= 2 && guesses.iter().all(|code| code == "unauthorized"), "{guesses:?}");
+}
+
+#[tokio::test]
+async fn a_hangup_reads_the_files_of_secrets_anew() {
+    const OTHER: &str = "fedcba9876543210fedcba9876543210";
+    let (token, secret) = (file("renewed-token.txt", TOKEN), file("renewed-secret.txt", SECRET));
+    let mut command = command(&[]);
+    command.arg("--auth-token-file").arg(&token).arg("--room-secret-file").arg(&secret).stderr(Stdio::piped());
+    let mut relay = Relay::spawn(command);
+    let old = signed(Some(ROOM), SystemTime::now(), 60);
+    let mut member = show(&relay, TOKEN).await;
+    member.enter(ROOM).await;
+    enters(show(&relay, &old).await).await;
+
+    // What can't be used leaves everything as it was, the file that can be used too.
+    for (token, secret) in [("weak", OTHER), (OTHER, "weak")] {
+        file("renewed-token.txt", token);
+        file("renewed-secret.txt", secret);
+        relay.signal("HUP");
+        let line = relay.until_logged("the old secrets stay");
+        assert!(line.contains("-file ") && line.contains("at least 32") && !line.contains(OTHER), "{line}");
+        enters(show(&relay, TOKEN).await).await;
+        enters(show(&relay, &old).await).await;
+        is_refused(show(&relay, OTHER).await).await;
+    }
+    file("renewed-token.txt", OTHER);
+    file("renewed-secret.txt", OTHER);
+    relay.signal("HUP");
+    relay.until_logged("new connections need the new secrets");
+    enters(show(&relay, OTHER).await).await;
+    is_refused(show(&relay, TOKEN).await).await;
+    is_refused(show(&relay, &old).await).await;
+    member.send(ToRelay::Dial(line(0, 1))).await;
+    assert_eq!(member.event().await, Event::HungUp(line(0, 1), HangupReason::Gone), "who is in stays");
 }
 
 #[test]

@@ -202,6 +202,48 @@ async fn a_signal_sends_every_client_away_and_says_when_the_relay_is_back() {
 }
 
 #[tokio::test]
+async fn a_hangup_where_nothing_can_be_read_anew_is_harmless() {
+    let mut command = command(&[]);
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut relay = Relay::spawn(command);
+    let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
+    for _ in 0..2 {
+        relay.signal("HUP");
+        relay.until_logged("SIGHUP: nothing to read anew");
+    }
+    caller.talk(&mut called, 1, b"still here").await;
+}
+
+#[tokio::test]
+async fn a_relay_whose_terminal_closes_says_farewell_and_ends() {
+    // `script` runs it at a terminal of its own, which closes with `script`.
+    let program = env!("CARGO_BIN_EXE_peersockets-relay");
+    let mut at_terminal = std::process::Command::new("script");
+    at_terminal.args(["--quiet", "--command", &format!("exec '{program}' --port=0"), "/dev/null"]);
+    at_terminal.stdin(Stdio::piped());
+    let relay = Relay::spawn(at_terminal);
+    let mut client = Client::connect(&relay).await;
+    client.enter(ROOM).await;
+    relay.signal("KILL");
+    assert!(matches!(client.event().await, Event::GoingAway(_)));
+    client.expect_refusal("shutting-down", 1012).await;
+}
+
+#[tokio::test]
+async fn a_relay_whose_log_nobody_takes_serves_on() {
+    let mut command = command(&["--log=debug"]);
+    command.stderr(Stdio::piped());
+    let mut relay = Relay::spawn(command);
+    relay.close_log();
+    let (mut caller, mut called) = Client::pair(&relay, ROOM).await;
+    caller.talk(&mut called, 1, b"still here").await;
+    relay.signal("HUP");
+    caller.talk(&mut called, 1, b"still here").await;
+    relay.signal("TERM");
+    assert_eq!(relay.exit_status().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_client_that_never_reads_does_not_hold_up_the_end() {
     // It may take longer than this test waits for the end.
     let mut relay = Relay::start(&["--queue=65536", "--write-timeout=600", "--dead-after=600"]);

@@ -109,10 +109,16 @@ test('SIGTERM and SIGINT to the launcher end the relay in good order', async (t)
   }
 });
 
+test('SIGHUP to the launcher reaches the relay and ends neither', async (t) => {
+  const relay = await start(t, name, ['--port', '0']);
+  relay.process.kill('SIGHUP');
+  await relay.logged(/SIGHUP: nothing to read anew/);
+  assert.equal((await fetch(`${relay.url}/health`)).status, 200);
+  relay.process.kill('SIGTERM');
+  assert.deepEqual(await relay.ended(), [0, null]);
+});
+
 test('a relay that a signal kills ends its launcher by the same signal', async (t) => {
-  const closed = await start(t, name, ['--port', '0']);
-  closed.process.kill('SIGHUP');
-  assert.deepEqual(await closed.ended(), [null, 'SIGHUP']);
   const killed = await start(t, name, ['--port', '0']);
   process.kill(await childOf(killed.process.pid), 'SIGKILL');
   assert.deepEqual(await killed.ended(), [null, 'SIGKILL']);
@@ -262,6 +268,11 @@ async function start(t, command, parameters, { cwd = consumer } = {}) {
   assert.ok(url, `it said ${JSON.stringify(lines)} and ${log}`);
   return {
     process: child, lines, url, webSocketUrl: `${url.replace('http', 'ws')}/relay`,
+    /** Resolves when the relay has written this to its log. */
+    async logged(pattern) {
+      const signal = AbortSignal.timeout(PATIENCE);
+      while (!pattern.test(log)) await once(child.stderr, 'data', { signal });
+    },
     /** The exit code and the signal, once the process has ended and nobody it started can write any more. */
     ended: () => ended,
   };

@@ -11,7 +11,7 @@ use futures_util::{SinkExt, StreamExt};
 use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Member, SUBPROTOCOL, ToRelay};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -92,6 +92,11 @@ impl Relay {
                 [byte] => line.push(byte),
             }
         }
+    }
+
+    /// From now on what the relay writes to stderr goes nowhere.
+    pub fn close_log(&mut self) {
+        self.child.stderr = None;
     }
 
     /// Everything the relay wrote to stderr, once it has ended.
@@ -268,8 +273,10 @@ impl Client {
     }
 
     pub async fn event(&mut self) -> Event {
+        // Pings come all the time.
+        let until = tokio::time::Instant::now() + PATIENCE;
         loop {
-            let message = timeout(PATIENCE, self.socket.next()).await.expect("a frame in time");
+            let message = timeout_at(until, self.socket.next()).await.expect("a frame in time");
             match message {
                 Some(Ok(Message::Binary(frame))) => return read(&frame),
                 Some(Ok(Message::Close(frame))) => {
