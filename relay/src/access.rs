@@ -1,6 +1,7 @@
 //! Who may use the relay: pages of some origins, whoever has a token, or everybody.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{PoisonError, RwLock};
@@ -32,7 +33,7 @@ pub struct AccessOptions {
     /// Lets in who has this token: `wss://host/relay?token=TOKEN`, or the header `authorization: Bearer TOKEN`. At least
     /// 32 letters, digits, `-`, `.`, `_` or `~`. Every user of this machine can see it in the list of processes: a file
     /// or PEERSOCKETS_AUTH_TOKEN keep it.
-    #[arg(long, value_name = "TOKEN", conflicts_with = "auth_token_file")]
+    #[arg(long, value_name = "TOKEN")]
     pub auth_token: Option<Secret>,
 
     /// The same, with the token in a file. Spaces and line breaks around it do not count. SIGHUP reads it anew; if it can't be used,
@@ -42,7 +43,7 @@ pub struct AccessOptions {
 
     /// Lets in who has a token for the room that is signed with this secret; `peersockets-relay token` makes one. What a
     /// token and its secret look like, and where it is shown, is as with --auth-token, which opens all rooms.
-    #[arg(long, value_name = "SECRET", conflicts_with = "room_secret_file")]
+    #[arg(long, value_name = "SECRET")]
     pub room_secret: Option<Secret>,
 
     /// The same, with the secret in a file, which SIGHUP reads anew.
@@ -51,7 +52,7 @@ pub struct AccessOptions {
 
     /// Lets in everybody. Without this, --allow-origin, --auth-token or --room-secret the relay listens on loopback only, and
     /// behind no --trusted-proxy.
-    #[arg(long, conflicts_with_all = ["allow_origin", "auth_token", "auth_token_file", "room_secret", "room_secret_file"])]
+    #[arg(long)]
     pub public: bool,
 }
 
@@ -128,6 +129,28 @@ impl AccessOptions {
         let Self { allow_origin, auth_token, auth_token_file, room_secret, room_secret_file, public: _ } = self;
         let has_token = auth_token.is_some() || auth_token_file.is_some();
         has_token || room_secret.is_some() || room_secret_file.is_some() || !allow_origin.is_empty()
+    }
+}
+
+/// Who is let in.
+impl fmt::Display for AccessOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { allow_origin, auth_token, auth_token_file, room_secret, room_secret_file, public: _ } = self;
+        let origins: Vec<&str> = allow_origin.iter().map(|Origin(origin)| origin.as_str()).collect();
+        match origins[..] {
+            [] => f.write_str("everybody")?,
+            _ => write!(f, "pages of {}", origins.join(", "))?,
+        }
+        let tokens: Vec<&str> = [
+            ("--auth-token", auth_token.is_some()),
+            ("--auth-token-file", auth_token_file.is_some()),
+            ("--room-secret", room_secret.is_some()),
+            ("--room-secret-file", room_secret_file.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(option, is_given)| is_given.then_some(option))
+        .collect();
+        if tokens.is_empty() { Ok(()) } else { write!(f, " with a token ({})", tokens.join(", ")) }
     }
 }
 

@@ -1,7 +1,8 @@
 //! From the command line, the environment and `--config FILE` to the options.
 //!
 //! What is in the file becomes words of the command line, where neither that nor the environment has the option: so every value is
-//! checked by the same rules, and there is nothing to keep in step.
+//! checked by the same rules, and there is nothing to keep in step. Options that depend on each other are looked at once all sources are
+//! known: see `relations`.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, CommandFactory, FromArgMatches};
 use toml::de::{DeTable, DeValue};
 
 use crate::options::{Options, Program};
+use crate::relations::{Contradiction, Given, Source, settle};
 
 /// Prefix of the environment variables.
 const ENVIRONMENT: &str = "PEERSOCKETS_";
@@ -23,6 +25,13 @@ const ENVIRONMENT: &str = "PEERSOCKETS_";
 const SERVICE: &str = "PEERSOCKETS_RELAY_";
 /// Options that make no sense in a file.
 const NOT_IN_FILE: [&str; 4] = ["config", "check-config", "help", "version"];
+
+/// What `--config FILE` says.
+#[derive(Default)]
+struct File {
+    path: PathBuf,
+    entries: Vec<Entry>,
+}
 
 /// One option in the file.
 struct Entry {
@@ -36,18 +45,83 @@ struct Entry {
 pub fn read(words: impl IntoIterator<Item = OsString>) -> Result<Program, clap::Error> {
     let words: Vec<OsString> = words.into_iter().collect();
     refuse_unknown_variables()?;
-    let matches = command().try_get_matches_from(words.clone())?;
-    let Some(path) = matches.get_one::<PathBuf>("config").cloned() else { return Program::from_arg_matches(&matches) };
-    let fail = |text: String| command().error(ErrorKind::InvalidValue, format!("{}: {text}", path.display()));
-    let entries = read_file(&path).map_err(fail)?;
+    let mut command = command();
+    let matches = command.clone().try_get_matches_from(&words)?;
+    let file = matches.get_one::<PathBuf>("config").map_or_else(|| Ok(File::default()), |path| File::read(path))?;
+    // What counts of the command itself, then of its subcommand.
+    let mut built = command.clone();
+    built.build();
+    let counts = counting(&built, &matches, &file)?;
+    command = silence(command, &matches, &counts);
+    if let Some((name, matches)) = matches.subcommand() {
+        let given = built
+            .find_subcommand(name)
+            .map_or_else(|| Ok(Given::new()), |subcommand| counting(subcommand, matches, &File::default()))?;
+        command = command.mut_subcommand(name, |subcommand| silence(subcommand, matches, &given));
+    }
+    let from_file = file.entries.iter().filter(|entry| counts.get(entry.name()) == Some(&Source::File));
     let mut given = words.into_iter();
     // Before a subcommand, if there is one.
-    let from_file =
-        entries.iter().filter(|entry| !is_given(&matches, &entry.option)).flat_map(|entry| entry.words.clone());
-    let words: Vec<OsString> = given.by_ref().take(1).chain(from_file).collect();
-    let words = words.into_iter().chain(given);
-    let matches = command().try_get_matches_from(words).map_err(|error| locate(error, &path, &entries))?;
+    let words: Vec<OsString> = given.by_ref().take(1).chain(from_file.flat_map(|entry| entry.words.clone())).collect();
+    let matches = command.try_get_matches_from(words.into_iter().chain(given)).map_err(|error| file.locate(error))?;
     Program::from_arg_matches(&matches)
+}
+
+/// The options of a command that count, and where each comes from.
+fn counting(command: &Command, matches: &ArgMatches, file: &File) -> Result<Given, clap::Error> {
+    let mut given = Given::new();
+    for option in command.get_arguments() {
+        let (Some(name), Some(source)) = (option.get_long(), source(option, matches, file)) else { continue };
+        given.insert(name.to_owned(), source);
+    }
+    let all = given.clone();
+    settle(&mut given).map_err(|contradiction| {
+        let describe = |name: &str| match all.get(name) {
+            Some(Source::Environment) => variable(name),
+            _ => {
+                command.get_arguments().find(|arg| arg.get_long() == Some(name)).map(Arg::to_string).unwrap_or_default()
+            }
+        };
+        let (kind, first, text) = match contradiction {
+            Contradiction::Exclusive(first, second) => {
+                let text = format!("'{}' cannot be used with '{}'", describe(&first), describe(second));
+                (ErrorKind::ArgumentConflict, first, text)
+            }
+            Contradiction::Needs(first, second) => {
+                let text = format!("'{}' needs '{}'", describe(&first), describe(second));
+                (ErrorKind::MissingRequiredArgument, first, text)
+            }
+        };
+        let is_in_file = all.get(&first) == Some(&Source::File);
+        let entry = file.entries.iter().find(|entry| is_in_file && entry.name() == first);
+        let place = entry.map(|entry| file.place(entry.line)).unwrap_or_default();
+        command.clone().error(kind, format!("{place}{text}"))
+    })?;
+    Ok(given)
+}
+
+/// Where the value of an option comes from; from nowhere, if it is a switch that is off.
+fn source(option: &Arg, matches: &ArgMatches, file: &File) -> Option<Source> {
+    let id = option.get_id().as_str();
+    let is_switch = matches!(option.get_action(), ArgAction::SetTrue);
+    let source = match matches.value_source(id) {
+        Some(ValueSource::CommandLine) => Source::CommandLine,
+        Some(ValueSource::EnvVariable) => Source::Environment,
+        _ => {
+            let entry = file.entries.iter().find(|entry| Some(entry.name()) == option.get_long());
+            return entry.filter(|entry| !entry.words.is_empty()).map(|_| Source::File);
+        }
+    };
+    (!is_switch || matches.get_flag(id)).then_some(source)
+}
+
+/// Lets the variables of options that do not count say nothing.
+fn silence(command: Command, matches: &ArgMatches, counts: &Given) -> Command {
+    let is_silent = |arg: &Arg| {
+        let is_variable = matches.value_source(arg.get_id().as_str()) == Some(ValueSource::EnvVariable);
+        is_variable && arg.get_long().is_some_and(|name| !counts.contains_key(name))
+    };
+    command.mut_args(|arg| if is_silent(&arg) { arg.env(None::<&str>) } else { arg })
 }
 
 /// The program's command line; each option has an environment variable.
@@ -83,12 +157,35 @@ fn variable(option: &str) -> String {
     format!("{ENVIRONMENT}{}", option.replace('-', "_").to_ascii_uppercase())
 }
 
-fn is_given(matches: &ArgMatches, option: &Arg) -> bool {
-    let source = matches.value_source(option.get_id().as_str());
-    matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable))
+impl File {
+    fn read(path: &Path) -> Result<Self, clap::Error> {
+        let entries = read_entries(path)
+            .map_err(|text| command().error(ErrorKind::InvalidValue, format!("{}: {text}", path.display())))?;
+        Ok(Self { path: path.to_owned(), entries })
+    }
+
+    fn place(&self, line: usize) -> String {
+        format!("{}: line {line}: ", self.path.display())
+    }
+
+    /// Says in which line of the file the mistake is, if it is one of the file's.
+    fn locate(&self, error: clap::Error) -> clap::Error {
+        let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
+        let name = option.trim_start_matches("--").split(' ').next().unwrap_or_default();
+        let Some(entry) = self.entries.iter().find(|entry| entry.name() == name) else { return error };
+        let text = error.render().to_string();
+        let text = text.trim_start_matches("error: ");
+        command().error(error.kind(), format!("{}{text}", self.place(entry.line)))
+    }
 }
 
-fn read_file(path: &Path) -> Result<Vec<Entry>, String> {
+impl Entry {
+    fn name(&self) -> &str {
+        self.option.get_long().unwrap_or_default()
+    }
+}
+
+fn read_entries(path: &Path) -> Result<Vec<Entry>, String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     let line_of = |span: Range<usize>| text[..span.start].matches('\n').count() + 1;
     let table = DeTable::parse(&text).map_err(|error| {
@@ -134,14 +231,4 @@ fn scalar(value: &DeValue<'_>) -> Result<String, &'static str> {
         DeValue::Float(number) => Ok(number.as_str().replace('_', "")),
         _ => Err("is a text, a number, or a list of them"),
     }
-}
-
-/// Says in which line of the file the mistake is, if it is one of the file's.
-fn locate(error: clap::Error, path: &Path, entries: &[Entry]) -> clap::Error {
-    let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg) else { return error };
-    let name = option.trim_start_matches("--").split(' ').next().unwrap_or_default();
-    let Some(entry) = entries.iter().find(|entry| entry.option.get_long() == Some(name)) else { return error };
-    let text = error.render().to_string();
-    let text = text.trim_start_matches("error: ");
-    command().error(error.kind(), format!("{}: line {}: {text}", path.display(), entry.line))
 }

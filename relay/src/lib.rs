@@ -23,6 +23,7 @@ pub mod options;
 pub mod outlet;
 pub mod read_limit;
 pub mod refusal;
+mod relations;
 pub mod relay;
 pub mod reload;
 pub mod room_token;

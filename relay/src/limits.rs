@@ -107,7 +107,7 @@ pub struct Limits {
     pub room_rate: Option<usize>,
 
     /// Bytes that the members of one room may send at a stroke [default: four times the rate]
-    #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40), requires = "room_rate")]
+    #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40))]
     pub room_burst: Option<usize>,
 
     /// Bytes per second taken from all clients together after their burst. Beyond it they are read more slowly
@@ -116,7 +116,7 @@ pub struct Limits {
     pub total_rate: Option<usize>,
 
     /// Bytes that all clients may send at a stroke [default: four times the rate]
-    #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40), requires = "total_rate")]
+    #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40))]
     pub total_burst: Option<usize>,
 
     /// Bytes that wait for one client. They are lent as credit to whoever sends to it, a circuit at most half of what is free: who has

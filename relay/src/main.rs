@@ -37,7 +37,11 @@ fn print_token(mint: &Mint) -> Result<(), Failure> {
 
 fn check(options: &Options) -> ExitCode {
     match Server::check(options) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            let (scheme, address) = (scheme(options.tls.tls_cert.is_some()), options.address());
+            let _ = writeln!(io::stdout(), "all of it can be used: {scheme}://{address}, for {}", options.access);
+            ExitCode::SUCCESS
+        }
         Err(error) => complain(&error.into(), BAD_OPTIONS.into()),
     }
 }

@@ -24,7 +24,7 @@ pub enum Action {
 #[non_exhaustive]
 pub struct Mint {
     /// The relay's secret.
-    #[arg(long, value_name = "SECRET", conflicts_with = "room_secret_file")]
+    #[arg(long, value_name = "SECRET")]
     pub room_secret: Option<Secret>,
 
     /// The file with the relay's secret.
@@ -32,7 +32,7 @@ pub struct Mint {
     pub room_secret_file: Option<PathBuf>,
 
     /// The room: the 64 hex digits of its rendezvous id, or `*` for all rooms.
-    #[arg(long, value_name = "ID", required_unless_present = "drive", conflicts_with = "drive")]
+    #[arg(long, value_name = "ID", required_unless_present = "drive")]
     pub room: Option<Room>,
 
     /// The drive, as hyper://KEY, instead of its room. The id is computed here: no relay learns the key, though other users

@@ -66,7 +66,8 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Says whether all options, files and directories can be used, and ends: with 0 if so, else with 2.
+    /// Says whether all options, files and directories can be used, and ends: with 0 and a line about where it would listen and for
+    /// whom, else with 2.
     #[arg(long)]
     pub check_config: bool,
 

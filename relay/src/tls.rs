@@ -18,11 +18,11 @@ use tokio_rustls::rustls::{self, ServerConfig, crypto};
 pub struct TlsOptions {
     /// Certificate in PEM, followed by those that signed it, for https:// and wss:// without a proxy. SIGHUP reads it anew;
     /// if it can't be used, the old one stays.
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE")]
     pub tls_cert: Option<PathBuf>,
 
     /// Private key of the certificate, in PEM.
-    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    #[arg(long, value_name = "FILE")]
     pub tls_key: Option<PathBuf>,
 }
 

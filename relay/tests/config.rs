@@ -11,6 +11,7 @@ use peersockets_core::rendezvous::ToRelay;
 use peersockets_relay::config;
 use peersockets_relay::log::Format;
 use peersockets_relay::options::Options;
+use peersockets_relay::room_token::RoomSecret;
 
 /// A file of one test, removed when it ends.
 struct File(PathBuf);
@@ -37,11 +38,20 @@ fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_peersockets-relay"))
 }
 
-/// What it says of its options, and its exit code.
+/// What is wrong with its options, and its exit code.
 fn check(command: &mut Command) -> (i32, String) {
     let Output { status, stdout, stderr } = command.arg("--check-config").output().expect("it runs");
-    assert_eq!(stdout, b"");
+    assert_eq!(stdout.is_empty(), !status.success());
     (status.code().expect("an exit code"), String::from_utf8(stderr).expect("text"))
+}
+
+/// Where it would listen, and for whom.
+fn plan(command: &mut Command) -> String {
+    let Output { status, stdout, stderr } = command.arg("--check-config").output().expect("it runs");
+    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+    let text = String::from_utf8(stdout).expect("text");
+    let plan = text.strip_prefix("all of it can be used: ").and_then(|text| text.strip_suffix('\n'));
+    plan.expect("a line").to_owned()
 }
 
 /// The limit of members that a relay started so has.
@@ -88,6 +98,95 @@ async fn the_command_line_goes_before_the_environment_and_that_before_the_file()
     let mut named = program();
     named.env("PEERSOCKETS_CONFIG", file.path());
     assert_eq!(members(named).await, 2, "the environment may name the file");
+}
+
+#[test]
+fn of_options_that_depend_on_each_other_the_higher_source_goes_before() {
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+    const BOTH: &str = "room-rate = 4096\ntls-key = \"no/such/key\"\n";
+    for (text, variables, words, expected) in [
+        ("", &[][..], &[][..], "http://127.0.0.1:8787, for everybody"),
+        // A port is a part of the address.
+        ("port = 1", &[], &["--listen=127.0.0.1:2"], "http://127.0.0.1:2, for everybody"),
+        ("port = 1", &[("LISTEN", "127.0.0.1:2")], &[], "http://127.0.0.1:2, for everybody"),
+        ("port = 1", &[("LISTEN", "127.0.0.1:2")], &["--port=3"], "http://127.0.0.1:3, for everybody"),
+        ("listen = \"127.0.0.1:1\"", &[("PORT", "2")], &[], "http://127.0.0.1:2, for everybody"),
+        ("listen = \"127.0.0.1:1\"\nport = 2", &[], &[], "http://127.0.0.1:2, for everybody"),
+        // Everybody and somebody.
+        ("allow-origin = \"https://a.example\"", &[], &["--public"], "http://127.0.0.1:8787, for everybody"),
+        (
+            "public = true",
+            &[],
+            &["--allow-origin=https://a.example"],
+            "http://127.0.0.1:8787, for pages of https://a.example",
+        ),
+        (
+            "public = true",
+            &[("AUTH_TOKEN", TOKEN)],
+            &[],
+            "http://127.0.0.1:8787, for everybody with a token (--auth-token)",
+        ),
+        (
+            "",
+            &[("PUBLIC", "true")],
+            &["--allow-origin=https://a.example"],
+            "http://127.0.0.1:8787, for pages of https://a.example",
+        ),
+        (
+            "",
+            &[("PUBLIC", "false")],
+            &["--allow-origin=https://a.example"],
+            "http://127.0.0.1:8787, for pages of https://a.example",
+        ),
+        (
+            "public = true",
+            &[("PUBLIC", "false"), ("ALLOW_ORIGIN", "https://a.example,https://b.example")],
+            &[],
+            "http://127.0.0.1:8787, for pages of https://a.example, https://b.example",
+        ),
+        (
+            "allow-origin = \"https://a.example\"\nauth-token-file = \"no/such/file\"",
+            &[("AUTH_TOKEN", TOKEN)],
+            &[],
+            "http://127.0.0.1:8787, for pages of https://a.example with a token (--auth-token)",
+        ),
+        (
+            "",
+            &[("AUTH_TOKEN_FILE", "no/such/file")],
+            &["--auth-token", TOKEN],
+            "http://127.0.0.1:8787, for everybody with a token (--auth-token)",
+        ),
+        // A part here, and a part there.
+        ("room-rate = 4096", &[], &["--room-burst=8192"], "http://127.0.0.1:8787, for everybody"),
+        ("total-burst = 4096", &[("TOTAL_RATE", "4096")], &[], "http://127.0.0.1:8787, for everybody"),
+    ] {
+        let file = File::new("sources", &format!("{text}\n"));
+        let mut command = program();
+        command.args(["--config", file.path()]).args(words);
+        command.envs(variables.iter().map(|(name, value)| (format!("PEERSOCKETS_{name}"), value)));
+        assert_eq!(plan(&mut command), expected, "{text} {variables:?} {words:?}");
+    }
+    // The certificate is looked for, so it was no mistake that the key is in the file.
+    let file = File::new("both", BOTH);
+    let (_, stderr) = check(program().args(["--config", file.path(), "--tls-cert=no/such/cert"]));
+    assert!(stderr.contains("--tls-cert, --tls-key: no/such/cert: "), "{stderr}");
+}
+
+#[test]
+fn what_one_source_says_twice_or_by_half_is_named() {
+    let file = File::new("twice", "port = 1\nallow-origin = \"https://a.example\"\npublic = true\nroom-burst = 4096\n");
+    let (code, stderr) = check(program().args(["--config", file.path()]));
+    assert_eq!(code, 2);
+    let named = format!("{}: line 3: '--public' cannot be used with '--allow-origin <ORIGIN>'", file.path());
+    assert!(stderr.contains(&named), "{stderr}");
+    let (code, stderr) = check(program().args(["--config", file.path(), "--public"]));
+    assert_eq!(code, 2);
+    let named = format!("{}: line 4: '--room-burst <BYTES>' needs '--room-rate <BYTES>'", file.path());
+    assert!(stderr.contains(&named), "{stderr}");
+    let variables = [("PEERSOCKETS_PUBLIC", "true"), ("PEERSOCKETS_ALLOW_ORIGIN", "https://a.example")];
+    let (code, stderr) = check(program().envs(variables));
+    assert_eq!(code, 2);
+    assert!(stderr.contains("'PEERSOCKETS_PUBLIC' cannot be used with 'PEERSOCKETS_ALLOW_ORIGIN'"), "{stderr}");
 }
 
 #[test]
@@ -141,7 +240,8 @@ fn every_kind_of_value_can_be_in_a_file() {
         "# a comment\nlisten = \"0.0.0.0:0\"\nallow-origin = [\"https://example.org\", \"http://localhost:5173\"]\n\
          trusted-proxy = \"127.0.0.0/8\"\njoin-timeout = 2.5\nqueue = 65_536\nlog-format = \"json\"\npublic = false\n",
     );
-    assert_eq!(check(program().args(["--config", file.path()])), (0, String::new()));
+    let expected = "http://0.0.0.0:0, for pages of https://example.org, http://localhost:5173";
+    assert_eq!(plan(program().args(["--config", file.path()])), expected);
     let options = options(&file);
     assert_eq!(options.listen, ([0, 0, 0, 0], 0).into());
     let origins = ["https://example.org", "http://localhost:5173"].map(|origin| origin.parse().expect("an origin"));
@@ -266,4 +366,25 @@ fn a_file_for_the_relay_does_not_keep_the_command_token_from_working() {
         .expect("it runs");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.stdout.len() > 50);
+    // A word of the command line goes before a variable here too.
+    let secret = File::new("secret", "0123456789abcdef0123456789abcdef");
+    let output = program()
+        .env("PEERSOCKETS_ROOM_SECRET", "fedcba9876543210fedcba9876543210")
+        .args(["token", "--room=*", "--for=1h", "--room-secret-file", secret.path()])
+        .output()
+        .expect("it runs");
+    let token = String::from_utf8(output.stdout).expect("text");
+    let secret = RoomSecret::new(&"0123456789abcdef0123456789abcdef".parse().expect("a secret"));
+    assert!(secret.verify(token.trim_end()).is_some(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (words, named) in [
+        (["--room-secret-file=f", "--room-secret=0123456789abcdef0123456789abcdef"], "'--room-secret <SECRET>' cannot"),
+        (
+            ["--room-secret-file=f", "--drive=0707070707070707070707070707070707070707070707070707070707070707"],
+            "'--room <ID>' cannot",
+        ),
+    ] {
+        let output = program().args(["token", "--room=*", "--for=1h"]).args(words).output().expect("it runs");
+        let stderr = String::from_utf8(output.stderr).expect("text");
+        assert!(output.status.code() == Some(2) && stderr.contains(named), "{stderr}");
+    }
 }
