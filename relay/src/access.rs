@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::sync::{PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -13,6 +12,7 @@ use percent_encoding::percent_decode_str;
 use ring::hmac;
 use thiserror::Error;
 
+use crate::origin::Origin;
 use crate::room_token::{RoomSecret, RoomToken};
 use crate::rooms::RoomId;
 use crate::secret::{Secret, SecretError};
@@ -55,10 +55,6 @@ pub struct AccessOptions {
     #[arg(long)]
     pub public: bool,
 }
-
-/// An origin, as browsers write it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(String);
 
 /// What is asked of each client.
 #[derive(Debug)]
@@ -136,7 +132,7 @@ impl AccessOptions {
 impl fmt::Display for AccessOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { allow_origin, auth_token, auth_token_file, room_secret, room_secret_file, public: _ } = self;
-        let origins: Vec<&str> = allow_origin.iter().map(|Origin(origin)| origin.as_str()).collect();
+        let origins: Vec<String> = allow_origin.iter().map(Origin::to_string).collect();
         match origins[..] {
             [] => f.write_str("everybody")?,
             _ => write!(f, "pages of {}", origins.join(", "))?,
@@ -207,7 +203,7 @@ fn check_origin(headers: &HeaderMap, allowed: &[Origin], wants_token: bool) -> R
     if named.peek().is_none() {
         return if wants_token { Ok(()) } else { Err(Denied::NoOrigin) };
     }
-    let is_allowed = named.all(|name| allowed.iter().any(|Origin(origin)| name == origin));
+    let is_allowed = named.all(|name| allowed.iter().any(|origin| origin.is(name)));
     if is_allowed { Ok(()) } else { Err(Denied::Origin) }
 }
 
@@ -241,27 +237,6 @@ fn shown_token<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<Cow<'a, str>>
         let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().into())
     })
-}
-
-impl FromStr for Origin {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let example = "name an origin as browsers do, such as https://example.org or http://localhost:5173";
-        if text == "*" || text == "null" {
-            return Err(format!("{example}; --public lets in everybody"));
-        }
-        let origin = text.strip_suffix('/').unwrap_or(text).to_ascii_lowercase();
-        let uri: Uri = origin.parse().map_err(|_| example)?;
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(example.into()) };
-        if format!("{scheme}://{authority}") != origin || authority.as_str().contains('@') {
-            return Err(example.into());
-        }
-        if matches!((scheme, authority.port_u16()), ("http", Some(80)) | ("https", Some(443))) {
-            return Err(format!("browsers leave this port out: write {scheme}://{}", authority.host()));
-        }
-        Ok(Self(origin))
-    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ pub mod mailbox;
 pub mod metrics;
 pub mod mint;
 pub mod options;
+pub mod origin;
 pub mod outlet;
 pub mod read_limit;
 pub mod refusal;
