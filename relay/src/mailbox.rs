@@ -264,7 +264,9 @@ impl Mailbox {
         if let Some(payload) = state.pong.take() {
             state.append(OpCode::Control(Control::Pong), self.capacity, |out| out.extend_from_slice(&payload));
         }
-        state.hint = state.queue.len().min(LARGEST_HINT);
+        if !state.queue.is_empty() {
+            state.hint = state.queue.len().min(LARGEST_HINT);
+        }
         Ok(std::mem::take(&mut state.queue))
     }
 
