@@ -129,7 +129,7 @@ impl Incoming {
             OpCode::Data(data) if self.is_in_parts => return Err(ProtocolError::ExpectedFragment(data).into()),
             OpCode::Data(_) => {}
         }
-        header.mask.ok_or(ProtocolError::UnmaskedFrameFromClient.into())
+        header.mask.ok_or_else(|| ProtocolError::UnmaskedFrameFromClient.into())
     }
 }
 
