@@ -172,7 +172,10 @@ impl Mailbox {
         let is_sent = match self.outlet.try_lock() {
             // The connection waits for the socket already.
             Ok(outlet) if outlet.is_blocked() => true,
-            Ok(mut outlet) => self.poll_outlet(&mut outlet, &mut Context::from_waker(Waker::noop())).is_ready(),
+            Ok(mut outlet) => {
+                let mut nobody = Context::from_waker(Waker::noop());
+                matches!(self.poll_outlet(&mut outlet, &mut nobody), Poll::Ready(Ok(())))
+            }
             Err(_) => false,
         };
         if !is_sent {
@@ -584,6 +587,23 @@ mod tests {
         }
         assert!(mailbox.pending() < 10_000 + RESERVE + 1_100);
         assert!(matches!(mailbox.take(), Err(Broken::Overflow)));
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_while_another_sends_off_ends_the_connection() {
+        let full = Arc::new(mailbox(100));
+        let (gone, client) = with_client(1_000);
+        drop(client);
+        for (mailbox, frames) in [(full, 200), (gone, 1)] {
+            let mut delivering = std::pin::pin!(mailbox.deliver());
+            assert!(delivering.as_mut().now_or_never().is_none());
+            for _ in 0..frames {
+                let frame = FromRelay::Data(LINE, &[0; 10]);
+                assert!(mailbox.post_paid(&frame, &mut Loan::default(), |_, _| Ok(())).is_ok());
+            }
+            mailbox.send();
+            assert!(delivering.now_or_never().is_some_and(|end| end.is_err()), "{frames} frames");
+        }
     }
 
     #[tokio::test]
