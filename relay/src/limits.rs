@@ -110,8 +110,8 @@ pub struct Limits {
     #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40))]
     pub room_burst: Option<usize>,
 
-    /// Bytes per second taken from all clients together after their burst. Beyond it they are read more slowly
-    /// [default: no limit]
+    /// Bytes per second taken from all clients together after their burst. Beyond it they are read more slowly, each in its turn: an
+    /// address with many connections has as many turns [default: no limit]
     #[arg(long, value_name = "BYTES", value_parser = count(1_024, 1 << 40))]
     pub total_rate: Option<usize>,
 

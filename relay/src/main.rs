@@ -69,6 +69,9 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let greeting = greeting(address, server.has_tls(), server.admin_address()?);
     // Whoever started us may not care to listen.
     let _ = write!(io::stdout(), "{greeting}").and_then(|()| io::stdout().flush());
+    if let Some(admin) = server.admin_address()?.filter(|admin| !admin.ip().to_canonical().is_loopback()) {
+        warn!("--admin-listen: whoever reaches {admin} sees how many use this relay; nothing is asked of them");
+    }
     if address.ip().is_unspecified() {
         let (port, scheme) = (address.port(), scheme(server.has_tls()));
         info!(

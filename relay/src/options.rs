@@ -4,13 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Parser;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::access::AccessOptions;
 use crate::limits::Limits;
 use crate::log::LogOptions;
 use crate::mint::Action;
 use crate::tls::TlsOptions;
+
+/// Bits before an IPv4 address that is written as one of IPv6.
+const MAPPED: u8 = 96;
 
 /// Relay of beaker-peersockets: pages that share a drive meet here.
 ///
@@ -42,11 +45,12 @@ pub struct Options {
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 
-    /// Directory served at `/` [default: none]
+    /// Directory served at `/`. Symbolic links in it are followed, wherever they lead; names that begin with a dot are not
+    /// served [default: none]
     #[arg(long, value_name = "DIR")]
     pub www: Option<PathBuf>,
 
-    /// Directory served at `/pkg/`, to pages of any origin [default: none]
+    /// Directory served at `/pkg/`, to pages of any origin, in the same way [default: none]
     #[arg(long, value_name = "DIR")]
     pub pkg: Option<PathBuf>,
 
@@ -57,7 +61,8 @@ pub struct Options {
     pub trusted_proxy: Vec<IpNet>,
 
     /// Address and port for the operator: /metrics for Prometheus, /ready and /health. Keep it on loopback or in a private network:
-    /// nothing is asked of who comes there [default: none]
+    /// nothing is asked of who comes there, and beyond loopback a warning says so. No address, room or key is shown there, but how
+    /// many use the relay, and how much [default: none]
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     pub admin_listen: Option<SocketAddr>,
 
@@ -98,13 +103,23 @@ impl Options {
 /// A network of proxies. One of all addresses would let anybody say who he is.
 fn proxies(text: &str) -> Result<IpNet, String> {
     let network: IpNet = text.parse().map_err(|_| match text.parse::<IpAddr>() {
-        Ok(address) => format!("for one address write {}", IpNet::from(address)),
+        Ok(address) => format!("for one address write {}", IpNet::from(address.to_canonical())),
         Err(_) => "expected a network, such as 10.0.0.0/8 or 127.0.0.1/32".to_owned(),
     })?;
+    let network = canonical(network);
     if network.prefix_len() == 0 {
         return Err("everybody would be a proxy: name the network of yours".to_owned());
     }
     Ok(network)
+}
+
+/// An IPv4 network that is written as one of IPv6, as the addresses in it are taken.
+fn canonical(network: IpNet) -> IpNet {
+    let v4 = match (network.addr().to_canonical(), network.prefix_len().checked_sub(MAPPED)) {
+        (IpAddr::V4(address), Some(prefix)) if matches!(network, IpNet::V6(_)) => Ipv4Net::new(address, prefix).ok(),
+        _ => None,
+    };
+    v4.map_or(network, IpNet::from)
 }
 
 /// An IP address and a port. `localhost` is the one name that needs no question to the network.
@@ -116,4 +131,24 @@ fn listen_address(text: &str) -> Result<SocketAddr, String> {
         let port: u16 = text.trim_start_matches(':').parse().unwrap_or(8787);
         format!("expected an IP address and a port, such as 127.0.0.1:{port}, or 0.0.0.0:{port} for other devices too")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv4_network_of_proxies_may_be_written_as_one_of_ipv6() {
+        for (text, network) in [
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:192.0.2.1/128", "192.0.2.1/32"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::1/128", "::1/128"),
+        ] {
+            assert_eq!(proxies(text), Ok(network.parse().expect("a network")), "{text}");
+        }
+        assert!(proxies("::ffff:0.0.0.0/96").is_err_and(|text| text.contains("everybody")));
+        assert!(proxies("::ffff:10.0.0.1").is_err_and(|text| text.ends_with("write 10.0.0.1/32")));
+    }
 }

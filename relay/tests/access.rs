@@ -353,12 +353,17 @@ async fn no_token_and_no_secret_is_logged() {
     for token in [TOKEN, &signed] {
         enters(Client::showing(&relay, &format!("?token={token}"), &[]).await).await;
     }
-    is_refused(Client::showing(&relay, "?token=some-guess", &[]).await).await;
+    for token in [TOKEN, &signed] {
+        let header = format!("Bearer {token}");
+        enters(Client::showing(&relay, "", &[("authorization", &header)]).await).await;
+    }
+    is_refused(show(&relay, "some-guess").await).await;
+    is_refused(Client::showing(&relay, "", &[("authorization", "Bearer another-guess")]).await).await;
     relay.signal("TERM");
     assert_eq!(relay.exit_status().await.code(), Some(0));
     let log = relay.stderr();
     assert!(log.contains("unauthorized"), "it was logged at all: {log}");
-    for secret in [TOKEN, SECRET, &signed, "some-guess"] {
+    for secret in [TOKEN, SECRET, &signed, "some-guess", "another-guess"] {
         assert!(!log.contains(secret), "{log}");
     }
 }

@@ -138,6 +138,26 @@ async fn no_path_leads_out_of_a_served_directory() {
 }
 
 #[tokio::test]
+async fn a_symbolic_link_is_followed_wherever_it_leads() {
+    let outside =
+        Directory::new("linked").with("shared.txt", "for everyone after all").with(".env", "not for everyone");
+    let www = Directory(outside.0.join("www"));
+    fs::create_dir(&www.0).expect("a directory");
+    for (target, link) in [("shared.txt", "file.txt"), ("", "directory"), (".env", ".link")] {
+        std::os::unix::fs::symlink(outside.0.join(target), www.0.join(link)).expect("a link");
+    }
+    let relay = Relay::start(&["--www", www.path()]);
+    for path in ["/file.txt", "/directory/shared.txt"] {
+        assert!(relay.get(path).await.ends_with("\r\nfor everyone after all"), "{path}");
+    }
+    for path in ["/.link", "/directory/.env"] {
+        assert!(relay.get(path).await.starts_with("HTTP/1.1 404 "), "the name is what counts: {path}");
+    }
+    let help = common::command(&["--help"]).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&help.stdout).contains("Symbolic links in it are followed"));
+}
+
+#[tokio::test]
 async fn no_file_or_directory_with_a_leading_dot_is_served() {
     let place = Directory::new("hidden").with(".env", "not for everyone").with("a.b.txt", "for everyone");
     for name in [".git", "sub"] {

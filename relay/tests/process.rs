@@ -105,6 +105,23 @@ async fn an_operators_port_in_use_is_named_with_its_option() {
     assert!(stderr.ends_with("Give another address with --admin-listen ADDRESS:PORT\n"), "{stderr}");
 }
 
+#[tokio::test]
+async fn an_operators_address_that_others_may_reach_is_warned_of() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"));
+    command.args(["--port=0", "--admin-listen=0.0.0.0:0"]).stderr(Stdio::piped());
+    let mut relay = Relay::spawn(command);
+    let line = relay.until_logged("--admin-listen: whoever reaches 0.0.0.0:");
+    assert!(line.contains("WARN"), "{line}");
+
+    let mut command = crate::command(&[]);
+    command.stderr(Stdio::piped());
+    let mut relay = Relay::spawn(command);
+    relay.signal("TERM");
+    assert_eq!(relay.exit_status().await.code(), Some(0));
+    let log = relay.stderr();
+    assert!(log.contains("shutting down") && !log.contains("--admin-listen"), "{log}");
+}
+
 #[test]
 fn localhost_is_an_address_too() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_peersockets-relay"));

@@ -71,9 +71,14 @@ test('the file of options can be used, and so can what is commented out in it', 
 test('systemd understands the unit, and finds little that it may do', { skip: !findCommand('systemd-analyze') }, async () => {
   const unit = join(scratch, 'peersockets-relay.service');
   assert.match(texts['peersockets-relay.service'], new RegExp(`^ExecStart=${installed} `, 'm'));
-  await writeFile(unit, texts['peersockets-relay.service'].replaceAll(installed, program));
-  const { stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', '--recursive-errors=no', unit]);
-  assert.equal(stdout + stderr, '');
+  const text = texts['peersockets-relay.service'].replaceAll(installed, program);
+  const withAll = text.replace(/^#(?=\w+=)/gm, '');
+  assert.match(withAll, /^LoadCredential=tls-key:.*\n.*^Environment=.*PEERSOCKETS_TLS_KEY=%d\/tls-key$/ms);
+  for (const each of [withAll, text]) {
+    await writeFile(unit, each);
+    const { stdout, stderr } = await run('systemd-analyze', ['verify', '--man=no', '--recursive-errors=no', unit]);
+    assert.equal(stdout + stderr, '');
+  }
   await run('systemd-analyze', ['security', '--offline=true', `--threshold=${EXPOSURE}`, '--no-pager', unit]);
 });
 
