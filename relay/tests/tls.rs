@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -11,14 +12,15 @@ use bytes::Bytes;
 use common::{PATIENCE, ROOM, Relay, command, encoded, line};
 use futures_util::{SinkExt, StreamExt};
 use peersockets_core::rendezvous::{FromRelay, HangupReason, SUBPROTOCOL, ToRelay};
+use peersockets_relay::limits::NEWCOMER_TIME;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, crypto};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -68,16 +70,34 @@ impl Drop for Files {
 
 /// A connection on which the relay has proved to have this certificate.
 async fn connect(relay: &Relay, certificate: &CertificateDer<'static>) -> std::io::Result<TlsStream<TcpStream>> {
+    handshake(TcpStream::connect(relay.address).await?, certificate).await
+}
+
+async fn handshake(stream: TcpStream, certificate: &CertificateDer<'static>) -> std::io::Result<TlsStream<TcpStream>> {
+    let name = "localhost".try_into().expect("a name");
+    let connector = TlsConnector::from(Arc::new(trusting(certificate)));
+    timeout(PATIENCE, connector.connect(name, stream)).await.expect("a handshake in time")
+}
+
+fn trusting(certificate: &CertificateDer<'static>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).expect("a root");
-    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
+    ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions")
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    let stream = TcpStream::connect(relay.address).await?;
+        .with_no_client_auth()
+}
+
+/// What a client sends first.
+fn client_hello(certificate: &CertificateDer<'static>) -> Vec<u8> {
     let name = "localhost".try_into().expect("a name");
-    timeout(PATIENCE, TlsConnector::from(Arc::new(config)).connect(name, stream)).await.expect("a handshake in time")
+    let mut connection = ClientConnection::new(Arc::new(trusting(certificate)), name).expect("a connection");
+    let mut hello = Vec::new();
+    while connection.wants_write() {
+        connection.write_tls(&mut hello).expect("written to memory");
+    }
+    hello
 }
 
 /// A member of a room, over TLS.
@@ -191,6 +211,95 @@ async fn a_handshake_that_does_not_end_takes_a_newcomers_place_for_a_while() {
         assert_eq!(read.expect("a good end"), 0);
     }
     relay.until_metric("tls_failures_total", |failures| failures == 64.0).await;
+    Member::join(&relay, &certificate).await.is_served().await;
+}
+
+/// The end of a connection that the relay closes, and what came before.
+async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // With bytes that it has not read the end is a reset.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the end in time");
+    bytes
+}
+
+#[tokio::test]
+async fn who_speaks_no_tls_is_closed_at_once() {
+    let files = Files::new("plain");
+    files.renew();
+    let relay = files.start();
+    let start = Instant::now();
+    for plain in ["GET /health HTTP/1.1\r\nhost: relay\r\n\r\n", "\0\0\0\0\0\0\0\0", "SSH-2.0-OpenSSH_9.2\r\n"] {
+        let mut stream = TcpStream::connect(relay.address).await.expect("a connection");
+        stream.write_all(plain.as_bytes()).await.expect("sent");
+        let answer = rest(&mut stream).await;
+        // At most an alert, which is a record of type 21.
+        assert!(matches!(answer[..], [] | [21, 3, ..]), "{answer:?}");
+    }
+    assert!(start.elapsed() < NEWCOMER_TIME, "it waits for nothing: {:?}", start.elapsed());
+    relay.until_metric("tls_failures_total", |failures| failures == 3.0).await;
+    relay.until_metric("newcomers", |newcomers| newcomers == 0.0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_stops_in_the_middle_of_its_handshake_is_closed_by_the_deadline() {
+    let files = Files::new("half");
+    let certificate = files.renew();
+    let relay = files.start();
+    let hello = client_hello(&certificate);
+    let start = Instant::now();
+    let mut stopped = Vec::new();
+    for length in [1, 5, hello.len() / 2, hello.len()] {
+        let mut stream = TcpStream::connect(relay.address).await.expect("a connection");
+        stream.write_all(&hello[..length]).await.expect("sent");
+        stopped.push(stream);
+    }
+    relay.until_metric("newcomers", |newcomers| newcomers == 4.0).await;
+    Member::join(&relay, &certificate).await.is_served().await;
+    for (stream, is_answered) in stopped.iter_mut().zip([false, false, false, true]) {
+        assert_eq!(!rest(stream).await.is_empty(), is_answered, "only a whole hello has an answer");
+    }
+    assert!(start.elapsed() >= NEWCOMER_TIME, "they have their time: {:?}", start.elapsed());
+    relay.until_metric("tls_failures_total", |failures| failures == 4.0).await;
+    relay.until_metric("newcomers", |newcomers| newcomers == 0.0).await;
+    assert_eq!(relay.metric("late_newcomers_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn a_client_that_dawdles_over_its_handshake_has_less_time_for_its_request() {
+    let files = Files::new("slow");
+    let certificate = files.renew();
+    let relay = files.start();
+    let start = Instant::now();
+    let stream = TcpStream::connect(relay.address).await.expect("a connection");
+    relay.until_metric("newcomers", |newcomers| newcomers == 1.0).await;
+    // It dawdles for half of its time.
+    tokio::time::sleep_until(start + NEWCOMER_TIME / 2).await;
+    let mut stream = handshake(stream, &certificate).await.expect("TLS");
+    stream.write_all(b"GET /health HTTP/1.1\r\n").await.expect("sent");
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.expect("the end in time");
+    let time = start.elapsed();
+    assert!(time < NEWCOMER_TIME * 3 / 2, "one time for both: {time:?}");
+    relay.until_metric("late_newcomers_total", |late| late == 1.0).await;
+    assert_eq!(relay.metric("tls_failures_total").await, 0.0);
+}
+
+#[tokio::test]
+async fn silent_sockets_of_many_addresses_do_not_lock_the_door_of_tls() {
+    let files = Files::new("flood");
+    let certificate = files.renew();
+    let [cert, key] = files.options();
+    let relay = Relay::start(&["--connections=4", &cert, &key]);
+    let hello = client_hello(&certificate);
+    let mut silent = Vec::new();
+    for n in 0..320_u16 {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind((Ipv4Addr::new(127, 0, 1, (n / 64) as u8 + 1), 0).into()).expect("a source address");
+        let mut stream = socket.connect(relay.address).await.expect("a connection");
+        // Some have begun a handshake. The first may be closed already.
+        let _ = stream.write_all(&hello[..usize::from(n) % hello.len()]).await;
+        silent.push(stream);
+    }
+    relay.until_metric("closed_at_the_door_total", |closed| closed >= 60.0).await;
     Member::join(&relay, &certificate).await.is_served().await;
 }
 
