@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::address::ClientAddress;
 use crate::bucket::Bucket;
-use crate::limits::{ADDRESSES, HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, Limits};
+use crate::limits::{HTTP_CONNECTIONS, HTTP_CONNECTIONS_PER_ADDRESS, Limits};
 use crate::refusal::Refusal;
 
 /// The door of the relay.
@@ -211,9 +211,9 @@ impl Counts {
     /// The entry of an address, or nothing if too many other addresses are busy.
     fn of(&mut self, address: ClientAddress, limits: &Limits) -> Option<&mut PerAddress> {
         let now = Instant::now();
-        if self.addresses.len() >= ADDRESSES && !self.addresses.contains_key(&address) {
+        if self.addresses.len() >= limits.addresses() && !self.addresses.contains_key(&address) {
             self.addresses.retain(|_, entry| !entry.is_forgettable(now));
-            if self.addresses.len() >= ADDRESSES {
+            if self.addresses.len() >= limits.addresses() {
                 return None;
             }
         }
@@ -360,6 +360,15 @@ mod tests {
         let places: Vec<Place> = (0..5_000).map(|n| door.connect(address(n), false).expect("a place")).collect();
         assert!(places.iter().enumerate().all(|(n, place)| place.upgrade(address(n)).is_ok()));
         assert_eq!(closed.get(), 0);
+    }
+
+    #[test]
+    fn each_of_many_connections_may_have_an_address_of_its_own() {
+        const MANY: usize = 40_000;
+        let door = Admission::new(Options::parse_from(["relay", "--connections=40000"]).limits, Counter::default());
+        let places: Vec<Place> = (0..MANY).map(|n| door.connect(address(n), false).expect("a place")).collect();
+        assert!(places.iter().enumerate().all(|(n, place)| place.upgrade(address(n)).is_ok()));
+        assert_eq!(door.sockets(), MANY);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Bytes that a client must take within `--write-timeout` while more wait for it. A client that takes a byte now and then
 /// holds its queue as long as one that takes none.
 pub const LEAST_TAKEN: u64 = 256 * 1024;
-/// Addresses that are remembered at once; those with no connection and a full allowance are forgotten first.
+/// The least number of addresses that are remembered at once; those with no connection and a full allowance are forgotten first.
 pub const ADDRESSES: usize = 16_384;
 /// Time for a refused client to read why and to close.
 pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
@@ -152,6 +152,11 @@ impl Limits {
     /// have the rest: after a restart all come at once.
     pub fn newcomers(&self) -> usize {
         NEWCOMERS.max(self.connections / 4)
+    }
+
+    /// Addresses that are remembered at once: those of all connections, and as many that have just gone.
+    pub fn addresses(&self) -> usize {
+        ADDRESSES.max(2 * self.tcp_connections())
     }
 
     /// TCP connections of one address that have asked for nothing yet.
