@@ -4,7 +4,9 @@
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -27,6 +29,7 @@ pub const ROOM: [u8; 32] = [0xab; 32];
 
 pub struct Relay {
     child: Child,
+    log: Option<Receiver<String>>,
     pub address: SocketAddr,
     /// Where its metrics are.
     admin: Option<SocketAddr>,
@@ -46,7 +49,7 @@ impl Relay {
         let address = first.rsplit('/').next().and_then(|address| address.parse().ok());
         let admin = has_admin.then(|| line().split('/').nth(2).and_then(|address| address.parse().ok()));
         let address = address.filter(|_| first.starts_with("listening on http"));
-        Self { child, address: address.expect("listening on http://ADDRESS:PORT"), admin: admin.flatten() }
+        Self { child, log: None, address: address.expect("listening on http://ADDRESS:PORT"), admin: admin.flatten() }
     }
 
     pub fn is_alive(&mut self) -> bool {
@@ -78,20 +81,25 @@ impl Relay {
 
     /// Waits for a line on stderr that has this in it.
     pub fn until_logged(&mut self, words: &str) -> String {
-        let stderr = self.child.stderr.as_mut().expect("stderr");
-        let mut line = Vec::new();
-        // Byte by byte: what comes behind the line is for the next call.
+        let until = Instant::now() + PATIENCE;
         loop {
-            let mut byte = [0];
-            assert_eq!(std::io::Read::read(stderr, &mut byte).expect("stderr"), 1, "the log ends without {words}");
-            match byte {
-                [b'\n'] if String::from_utf8_lossy(&line).contains(words) => {
-                    return String::from_utf8(line).expect("text");
-                }
-                [b'\n'] => line.clear(),
-                [byte] => line.push(byte),
+            let left = until.saturating_duration_since(Instant::now());
+            let line = self.log().recv_timeout(left).unwrap_or_else(|error| panic!("no {words} in the log: {error}"));
+            if line.contains(words) {
+                return line;
             }
         }
+    }
+
+    /// The lines of stderr. They are read elsewhere, for whoever reads can't stop waiting.
+    fn log(&mut self) -> &Receiver<String> {
+        let stderr = &mut self.child.stderr;
+        self.log.get_or_insert_with(|| {
+            let lines = BufReader::new(stderr.take().expect("stderr")).lines();
+            let (sender, receiver) = channel();
+            thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+            receiver
+        })
     }
 
     /// From now on what the relay writes to stderr goes nowhere.
@@ -99,11 +107,9 @@ impl Relay {
         self.child.stderr = None;
     }
 
-    /// Everything the relay wrote to stderr, once it has ended.
+    /// What the relay wrote to stderr since it was last waited for, once it has ended.
     pub fn stderr(&mut self) -> String {
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut self.child.stderr.take().expect("stderr"), &mut text).expect("text");
-        text
+        self.log().iter().map(|line| line + "\n").collect()
     }
 
     /// The whole answer to one HTTP request of our own making.
