@@ -284,3 +284,67 @@ fn hmac(key: &[u8; 64], parts: &[&[u8]]) -> [u8; 64] {
     }
     Blake2b512::new_with_prefix(padded(0x5c)).chain_update(inner.finalize()).finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_keys_are_taken_and_refused_as_npm_noise_curve_ed_does_it() {
+        let vectors = include_str!("../../tests/vectors/secret-stream.json");
+        let vectors: serde_json::Value = serde_json::from_str(vectors).expect("JSON");
+        let bytes = |digits: &serde_json::Value| -> Option<[u8; 32]> {
+            let digits = digits.as_str()?;
+            let byte = |index: usize| u8::from_str_radix(&digits[index * 2..index * 2 + 2], 16).expect("hex");
+            Some(std::array::from_fn(byte))
+        };
+        let (mut taken, mut refused) = (0, 0);
+        for case in vectors["agreements"].as_array().expect("a list") {
+            let device = DeviceKey::from_seed(bytes(&case["seed"]).expect("a seed"));
+            let shared = device.agree(bytes(&case["public_key"]).expect("a key")).ok();
+            assert_eq!(shared, bytes(&case["shared"]), "{case}");
+            *(if shared.is_some() { &mut taken } else { &mut refused }) += 1;
+        }
+        assert_eq!((taken, refused), (1, 57));
+    }
+
+    /// A remote whose static key is of small order, so that it knows every secret shared with it: the identity.
+    #[test]
+    fn a_static_key_of_small_order_ends_the_handshake_in_either_role() {
+        let mut order_two = [0xff; 32];
+        (order_two[0], order_two[31]) = (0xec, 0x7f);
+        let mut identity = [0; 32];
+        identity[0] = 1;
+        for role in [Role::Initiator, Role::Responder] {
+            let side = |role, number: u8| Handshake::new(role, DeviceKey::from_seed([number; 32]), [number + 1; 32]);
+            let (mut ours, mut remote) = (side(role, 1), side(role.other(), 3));
+            remote.device.public = order_two;
+            let outcome = loop {
+                if ours.is_our_turn() {
+                    remote.read(&ours.write().unwrap()).unwrap();
+                    continue;
+                }
+                let said = remote.said;
+                let mut message = Vec::new();
+                for token in XX[said] {
+                    match token {
+                        Token::E => {
+                            remote.symmetric.mix_hash(&remote.ephemeral.public);
+                            message.extend_from_slice(&remote.ephemeral.public);
+                        }
+                        Token::S => message.extend(remote.symmetric.encrypt(&order_two)),
+                        Token::Ee => remote.mix_agreement(Token::Ee).unwrap(),
+                        Token::Es | Token::Se => remote.symmetric.mix_key(&identity),
+                    }
+                }
+                message.extend(remote.symmetric.encrypt(&[]));
+                remote.said += 1;
+                if let Err(error) = ours.read(&message) {
+                    break error;
+                }
+                assert!(ours.session().is_none(), "it is nobody's key");
+            };
+            assert_eq!(outcome, LinkError::Handshake, "as {role:?}");
+        }
+    }
+}

@@ -46,6 +46,7 @@ export async function secretStream() {
       discovery_key: hex(crypto.discoveryKey(unhex(key)))
     })),
     sessions,
+    agreements: agreements(sessions[0]),
     refusals: await refusals(sessions[0])
   }
 }
@@ -270,10 +271,40 @@ async function refusal(session, to, after, sent) {
   return outcome
 }
 
+/** What becomes of public keys of every order, and of texts that are no canonical point: the shared secret, or null if there is none. */
+function agreements({ initiator, responder }) {
+  const secretKey = unhex(initiator.static.secret_key)
+  const sound = responder.static.public_key
+  const keys = []
+  let torsion = '01' + '00'.repeat(31)
+  for (let times = 0; times < 8; times++) {
+    keys.push([`${times} times a point of order 8`, torsion], [`a sound key and ${times} times a point of order 8`, add(sound, torsion)])
+    torsion = add(torsion, 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a')
+  }
+  for (const last of ['7f', 'ff']) {
+    for (let above = 0; above < 19; above++) {
+      keys.push([`${above} above the field, ends in ${last}`, (0xed + above).toString(16) + 'ff'.repeat(30) + last])
+    }
+    keys.push([`the order 2, ends in ${last}`, 'ec' + 'ff'.repeat(30) + last])
+  }
+  keys.push(['the identity with a sign', '01' + '00'.repeat(30) + '80'], ['no point', '02' + '00'.repeat(31)])
+  return keys.map(([name, key]) => ({ name, seed: initiator.static.seed, public_key: key, shared: agreement(key, secretKey) }))
+}
+
+function agreement(key, secretKey) {
+  try {
+    return hex(curve.dh(unhex(key), { secretKey }))
+  } catch {
+    return null
+  }
+}
+
 /** The point plus the point of order 2: its y coordinate negated, and its x. */
-function withTorsion(point) {
+const withTorsion = (point) => add(point, 'ec' + 'ff'.repeat(30) + '7f')
+
+function add(point, other) {
   const sum = Buffer.alloc(32)
-  sodium.crypto_core_ed25519_add(sum, unhex(point), unhex('ec' + 'ff'.repeat(30) + '7f'))
+  sodium.crypto_core_ed25519_add(sum, unhex(point), unhex(other))
   return hex(sum)
 }
 
