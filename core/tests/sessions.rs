@@ -831,6 +831,31 @@ fn acknowledgements_do_not_cut_off_the_last_words_of_a_host() {
 }
 
 #[test]
+fn a_channel_that_is_opened_after_all_goes_on_with_no_session_that_was_given_up() {
+    let mut remote = Remote::new();
+    let ours = remote.ours.unwrap().own;
+    remote.send(1, &[b"one"]);
+    // The same device comes back on a stream on which it has no channel at first: the session with it is given up.
+    remote.swarm.handle_stream_ended(remote.now, remote.link);
+    remote.dial();
+    for heard in [Heard::DriveOpened, Heard::Closed] {
+        remote.swarm.handle_stream_heard(remote.now, remote.link, heard);
+    }
+    remote.drain();
+    assert_eq!(remote.presence(), [1, -1, 1]);
+    // It opens the channel, and would go on.
+    remote.open(Incarnation { device: [9; 32], epoch: 0 }, Some(ours), 0);
+    assert!(remote.has_ended);
+    assert_eq!(remote.presence(), [1, -1, 1, -1]);
+    remote.connect(0, Some(ours), 0);
+    assert!(remote.ours.unwrap().own.epoch > ours.epoch, "it learns that we begin anew");
+    remote.send(1, &[b"two"]);
+    assert!(!remote.has_ended);
+    assert_eq!(remote.arrived(), [b"one".to_vec(), b"two".to_vec()]);
+    assert!(!remote.events.iter().any(|event| matches!(event, Event::Error(_))));
+}
+
+#[test]
 fn a_message_to_who_left_costs_nobody_what_is_kept_for_him() {
     let mut world = World::new(1);
     let sender = world.add(&[0]);

@@ -110,9 +110,9 @@ impl Outbox {
         outbox
     }
 
-    /// From now on messages are numbered, and kept until they are acknowledged.
+    /// From now on messages are numbered, and kept until they are acknowledged. If they are already, that goes on.
     pub fn begin_session(&mut self) {
-        self.session = Some(Sent::default());
+        self.session.get_or_insert_default();
     }
 
     /// What a message of this length would be too much for.
@@ -431,6 +431,19 @@ mod tests {
         assert_eq!(drain(&mut outbox).len(), limits::SLOTS);
         outbox.push(&"one more".into(), vec![8]).unwrap();
         assert!(outbox.next_frame().is_some_and(|frame| frame.kind == TOPIC));
+    }
+
+    #[test]
+    fn a_session_that_is_begun_twice_keeps_what_it_has() {
+        let mut outbox = Outbox::of_session(Budget::new(usize::MAX));
+        outbox.push(&"chat".into(), vec![7; 100]).unwrap();
+        while outbox.next_frame().is_some() {}
+        outbox.begin_session();
+        outbox.restart();
+        let again: Vec<_> = std::iter::from_fn(|| outbox.next_frame()).map(|frame| frame.kind).collect();
+        assert_eq!(again, [RESUME, TOPIC, MESSAGE]);
+        assert!(outbox.acknowledge(1));
+        assert_eq!(outbox.bytes(), 0);
     }
 
     #[test]

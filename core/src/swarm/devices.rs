@@ -240,6 +240,13 @@ impl Devices {
         Admission::Admitted { peer: device.peer, change, over, acknowledged }
     }
 
+    /// Whether a session with a device that we have none with cannot begin as both Opens say, ours first: one of them is of a session that
+    /// is over.
+    pub fn is_over(&self, peer: PeerId, ours: &Standing, theirs: &Standing) -> bool {
+        let own = self.incarnation_towards(self.get(peer));
+        ours.own != own || (theirs.other == Some(own) && theirs.received > 0)
+    }
+
     /// Begins a session with a device on a link of its. Its other links, which know none, are over.
     pub fn begin_session(&mut self, peer: PeerId, link: LinkId, other: Incarnation) -> Vec<LinkId> {
         let Some(device) = self.devices.get_mut(&peer).filter(|device| device.path.is_none()) else {

@@ -58,9 +58,15 @@ impl Swarm {
 
     /// A device that was met without a session keeps one from now on.
     pub(super) fn begin_session(&mut self, now: Time, id: LinkId, peer: PeerId) {
-        let Some((_, theirs)) = self.links.get(&id).and_then(|attached| attached.link.standings()) else {
+        let Some((ours, theirs)) = self.links.get(&id).and_then(|attached| attached.link.standings()) else {
             return;
         };
+        if self.devices.get(peer).is_none_or(|device| device.path.is_some()) {
+            return;
+        }
+        if self.devices.is_over(peer, &ours, &theirs) {
+            return self.hang_up(now, id, HangupReason::Timeout);
+        }
         let over = self.devices.begin_session(peer, id, theirs.own);
         self.drop_links(now, over);
         if let Some(attached) = self.links.get_mut(&id) {
