@@ -1,6 +1,6 @@
 //! What goes on, for people to look at. Nothing here decides anything.
 
-use crate::swarm::{PeerId, State, Traffic};
+use crate::swarm::{PeerId, State};
 
 /// A picture of one swarm.
 #[derive(Clone, Debug)]
@@ -48,6 +48,19 @@ pub enum Route {
     Relay,
     /// Straight to it.
     Direct,
+}
+
+/// Messages and bytes of messages exchanged with a device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages received.
+    pub messages_in: u64,
+    /// Messages handed over for sending.
+    pub messages_out: u64,
+    /// Bytes of the messages received.
+    pub bytes_in: u64,
+    /// Bytes of the messages handed over for sending.
+    pub bytes_out: u64,
 }
 
 /// One peer.

@@ -491,6 +491,41 @@ fn what_waits_for_who_is_missed_makes_room_for_who_is_here_and_is_reported() {
     }
 }
 
+#[test]
+fn what_waits_for_who_is_missed_makes_room_though_its_link_is_still_open() {
+    let mut world = World::new(1);
+    let sender = world.add(&[0]);
+    let (watch, topic) = (world.devices[sender].swarm.watch(), world.devices[sender].swarm.join("chat"));
+    let crowd = limits::SEND_QUEUES / limits::SEND_QUEUE;
+    let others: Vec<usize> = (0..=crowd).map(|_| world.add(&[0])).collect();
+    let topics: Vec<HandleId> = others.iter().map(|device| world.devices[*device].swarm.join("chat")).collect();
+    world.settle();
+    for (index, device) in others[..crowd].iter().enumerate() {
+        world.go_offline(*device);
+        for _ in 0..16 {
+            world.devices[sender].swarm.send(topic, PeerId(index as u32 + 1), vec![0; 1 << 20]);
+        }
+    }
+    world.advance(seconds(5.5));
+    assert_eq!(world.presence(sender, watch).iter().filter(|peer| **peer < 0).count(), crowd, "they are missed");
+    let here = PeerId(crowd as u32 + 1);
+    world.devices[sender].swarm.send(topic, here, b"small".to_vec());
+    let codes: Vec<_> = world.reports(sender).into_iter().map(|report| (report.code.name(), report.peer)).collect();
+    assert_eq!(codes, [("session-dropped", Some(FIRST))], "the one that left first");
+    assert_eq!(world.messages(others[crowd], topics[crowd]), [(FIRST, b"small".to_vec())]);
+    // Each is back, on the old link or a new one. Who was given up is met anew.
+    for device in &others[..crowd] {
+        world.go_online(*device);
+    }
+    world.advance(seconds(20.0));
+    let arrived: Vec<usize> = (0..crowd).map(|index| world.messages(others[index], topics[index]).len()).collect();
+    assert_eq!(arrived, [0, 16, 16, 16]);
+    assert_eq!(world.presence(sender, watch), [2, 3, 4, 1]);
+    world.devices[sender].swarm.send(topic, FIRST, b"anew".to_vec());
+    let arrived: Vec<Vec<u8>> = world.messages(others[0], topics[0]).into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!(arrived, [b"anew".to_vec()]);
+}
+
 /// A device of ours, and a remote made by hand that keeps a session with it.
 struct Remote {
     swarm: Swarm,
@@ -801,6 +836,31 @@ fn a_remote_that_was_reached_by_extensions_keeps_a_session_once_it_opens_the_cha
 }
 
 #[test]
+fn a_channel_that_is_opened_after_all_goes_on_with_no_session_that_was_given_up() {
+    let mut remote = Remote::new();
+    let ours = remote.ours.unwrap().own;
+    remote.send(1, &[b"one"]);
+    // The same device comes back on a stream on which it has no channel at first: the session with it is given up.
+    remote.swarm.handle_stream_ended(remote.now, remote.link);
+    remote.dial();
+    for heard in [Heard::DriveOpened, Heard::Closed] {
+        remote.swarm.handle_stream_heard(remote.now, remote.link, heard);
+    }
+    remote.drain();
+    assert_eq!(remote.presence(), [1, -1, 1]);
+    // It opens the channel, and would go on.
+    remote.open(Incarnation { device: [9; 32], epoch: 0 }, Some(ours), 0);
+    assert!(remote.has_ended);
+    assert_eq!(remote.presence(), [1, -1, 1, -1]);
+    remote.connect(0, Some(ours), 0);
+    assert!(remote.ours.unwrap().own.epoch > ours.epoch, "it learns that we begin anew");
+    remote.send(1, &[b"two"]);
+    assert!(!remote.has_ended);
+    assert_eq!(remote.arrived(), [b"one".to_vec(), b"two".to_vec()]);
+    assert!(!remote.events.iter().any(|event| matches!(event, Event::Error(_))));
+}
+
+#[test]
 fn acknowledgements_do_not_cut_off_the_last_words_of_a_host() {
     let mut world = World::new(1);
     let (host, page) = (world.add_host(&[0]), world.add(&[0]));
@@ -828,31 +888,6 @@ fn acknowledgements_do_not_cut_off_the_last_words_of_a_host() {
         events.iter().filter(|event| matches!(event, Event::Message { topic, .. } if *topic == heard)).count();
     assert!(arrived > 15, "{arrived} arrived");
     assert_eq!(presence_in(&events, watch), [-1]);
-}
-
-#[test]
-fn a_channel_that_is_opened_after_all_goes_on_with_no_session_that_was_given_up() {
-    let mut remote = Remote::new();
-    let ours = remote.ours.unwrap().own;
-    remote.send(1, &[b"one"]);
-    // The same device comes back on a stream on which it has no channel at first: the session with it is given up.
-    remote.swarm.handle_stream_ended(remote.now, remote.link);
-    remote.dial();
-    for heard in [Heard::DriveOpened, Heard::Closed] {
-        remote.swarm.handle_stream_heard(remote.now, remote.link, heard);
-    }
-    remote.drain();
-    assert_eq!(remote.presence(), [1, -1, 1]);
-    // It opens the channel, and would go on.
-    remote.open(Incarnation { device: [9; 32], epoch: 0 }, Some(ours), 0);
-    assert!(remote.has_ended);
-    assert_eq!(remote.presence(), [1, -1, 1, -1]);
-    remote.connect(0, Some(ours), 0);
-    assert!(remote.ours.unwrap().own.epoch > ours.epoch, "it learns that we begin anew");
-    remote.send(1, &[b"two"]);
-    assert!(!remote.has_ended);
-    assert_eq!(remote.arrived(), [b"one".to_vec(), b"two".to_vec()]);
-    assert!(!remote.events.iter().any(|event| matches!(event, Event::Error(_))));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::channel::outbox::Outbox;
 use crate::channel::peersockets::{Incarnation, Standing};
 use crate::limits;
 use crate::path::Path;
+use crate::stats::Traffic;
 use crate::table::Table;
 use crate::time::{Duration, Time};
 
@@ -39,19 +40,6 @@ pub struct Device {
     given_up: Vec<Incarnation>,
     /// Its goodbye came ahead of messages that it sent before.
     farewell: Option<Farewell>,
-}
-
-/// Messages and bytes of messages exchanged with a device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
-    /// Messages received.
-    pub messages_in: u64,
-    /// Messages handed over for sending.
-    pub messages_out: u64,
-    /// Bytes of the messages received.
-    pub bytes_in: u64,
-    /// Bytes of the messages handed over for sending.
-    pub bytes_out: u64,
 }
 
 /// What the application knows of a device.
@@ -205,7 +193,8 @@ impl Devices {
         {
             return Admission::Forgotten(device.peer);
         }
-        if known.is_none_or(|device| !device.is_present()) && self.present().count() >= limits::DEVICES {
+        let is_one_more = known.is_none_or(|device| !device.holds_place());
+        if is_one_more && self.devices.values().filter(|device| device.holds_place()).count() >= limits::DEVICES {
             return Admission::Crowded;
         }
         let peer = known.map(|device| device.peer);
@@ -217,8 +206,10 @@ impl Devices {
         let mut over = Vec::new();
         if !goes_on {
             over = std::mem::take(&mut device.links);
-            if let Some(path) = device.path.take() {
-                device.give_up(path.other());
+            if let Some(path) = device.path.take()
+                && device.given_up.len() < GIVEN_UP
+            {
+                device.given_up.push(path.other());
             }
             device.farewell = None;
         }
@@ -364,17 +355,9 @@ impl Devices {
         self.devices.values().filter_map(Device::next_timeout).min()
     }
 
-    /// Gives up what waits for the device that has been missed longest of those for whom something does. Returns which it was.
-    pub fn forget_oldest_that_waits(&mut self) -> Option<PeerId> {
-        self.forget_oldest(|path| path.outbox.as_ref().is_some_and(|outbox| outbox.bytes() > 0))
-    }
-
-    /// Bytes that could be given up so.
-    pub fn bytes_for_missed(&self) -> usize {
-        let is_missed = |device: &&Device| matches!(device.presence, Presence::Missed(_));
-        let outboxes =
-            self.devices.values().filter(is_missed).filter_map(|device| device.path.as_ref()?.outbox.as_ref());
-        outboxes.map(Outbox::bytes).sum()
+    /// The devices that are missed.
+    pub fn missed(&self) -> impl Iterator<Item = &Device> {
+        self.devices.values().filter(|device| matches!(device.presence, Presence::Missed(_)))
     }
 
     /// Takes the devices for whom something was kept that had to make room for other sessions.
@@ -382,14 +365,17 @@ impl Devices {
         std::mem::take(&mut self.forgotten)
     }
 
-    fn forget_oldest(&mut self, is_meant: impl Fn(&Path) -> bool) -> Option<PeerId> {
+    /// Gives up what is between us and the device of these that has been missed longest. Returns which it was, and its links, which are
+    /// over.
+    pub fn forget_oldest(&mut self, is_meant: impl Fn(&Device) -> bool) -> Option<(PeerId, Vec<LinkId>)> {
         let missed = self.devices.values().filter_map(|device| match device.presence {
-            Presence::Missed(until) if device.path.as_ref().is_some_and(&is_meant) => Some((until, device.peer)),
+            Presence::Missed(until) if is_meant(device) => Some((until, device.peer)),
             _ => None,
         });
         let (_, peer) = missed.min()?;
+        let links = self.devices.get(&peer).map(|device| device.links.clone());
         self.forget_session(peer);
-        Some(peer)
+        Some((peer, links.unwrap_or_default()))
     }
 
     /// What is between us and a device is over: the next session is another one.
@@ -471,13 +457,13 @@ impl Devices {
     }
 
     fn forget_what_is_too_much(&mut self) {
-        while self.devices.values().filter(|device| matches!(device.presence, Presence::Missed(_))).count()
-            > limits::SESSIONS
-        {
+        while self.missed().count() > limits::SESSIONS {
             // What nobody waits for goes first.
-            if self.forget_oldest(|path| path.outbox.as_ref().is_some_and(|outbox| outbox.bytes() == 0)).is_none() {
-                match self.forget_oldest(|path| path.outbox.is_some()) {
-                    Some(peer) => self.forgotten.push(peer),
+            // One with a link open has what it is sent there, and is not for long.
+            let kept = |device: &Device| device.path.as_ref().and_then(|path| path.outbox.as_ref()).map(Outbox::bytes);
+            if self.forget_oldest(|device| kept(device) == Some(0)).is_none() {
+                match self.forget_oldest(|device| kept(device).is_some()) {
+                    Some((peer, _)) => self.forgotten.push(peer),
                     None => break,
                 }
             }
@@ -504,15 +490,14 @@ impl Device {
         self.given_up.clear();
     }
 
-    fn give_up(&mut self, other: Incarnation) {
-        if self.given_up.len() < GIVEN_UP {
-            self.given_up.push(other);
-        }
-    }
-
     /// Whether a session with this other end was given up, or so many were that it may be one of those.
     fn has_given_up(&self, other: Incarnation) -> bool {
         self.given_up.contains(&other) || self.given_up.len() == GIVEN_UP
+    }
+
+    /// Whether it counts among [`limits::DEVICES`]. One that is missed on a link that is open may be here again at any time.
+    fn holds_place(&self) -> bool {
+        self.is_present() || !self.links.is_empty()
     }
 
     fn is_due(&self, now: Time) -> bool {
@@ -575,6 +560,10 @@ mod tests {
         devices.remove_link(Time::default(), PeerId(1), LinkId(0), Loss::Cut, false);
         assert!(add(&mut devices, 9_999, 9_999).is_some());
         assert_eq!(add(&mut devices, 0, 0), None, "also one that was here before");
+        devices.miss(Time::default(), PeerId(2));
+        assert_eq!(add(&mut devices, 0, 0), None, "one that is missed on an open link may be heard again");
+        assert_eq!(devices.hear(PeerId(2)), Change::Joined);
+        assert_eq!(devices.present().count(), limits::DEVICES);
     }
 
     #[test]

@@ -42,7 +42,7 @@ use handles::Handles;
 use network::Patience;
 use relay::Relay;
 
-pub use devices::Traffic;
+pub use crate::stats::Traffic;
 pub use output::{Event, HandleId, Output, PeerId, Report, SocketFailure, SocketId, State};
 
 /// A link of this swarm: from 1, never used again.
@@ -95,6 +95,8 @@ pub struct Swarm {
     /// Links that have something to write, in turn.
     ready: VecDeque<LinkId>,
     state: State,
+    /// Links of sessions that were given up for want of memory: they end as soon as it is known what time it is.
+    over: Vec<LinkId>,
     /// Whether the first relay has been joined and everyone who was there has been met: an unknown peer is nobody from now on.
     is_settled: bool,
     /// Whether the owner says that there is no network.
@@ -171,6 +173,7 @@ impl Swarm {
             handshakes: Handshakes { tokens: f64::from(limits::HANDSHAKES_PER_SECOND), filled_at: now },
             outputs: VecDeque::new(),
             ready: VecDeque::new(),
+            over: Vec::new(),
             state: State::Connecting,
             is_settled: false,
             is_network_gone: false,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::devices::{Admission, Change, Due, Loss};
+use super::devices::{Admission, Change, Device, Due, Loss};
 use super::output::{PeerId, Report, State};
 use super::{Attached, LinkId, Swarm};
 use crate::channel::outbox::{Bound, Outbox, QueueFull};
@@ -12,6 +12,7 @@ use crate::error::{ChannelViolation, LinkError};
 use crate::limits;
 use crate::path::{Arrival, Path};
 use crate::rendezvous::HangupReason;
+use crate::table::Table;
 use crate::time::Time;
 
 impl Swarm {
@@ -130,12 +131,24 @@ impl Swarm {
     /// Gives up what waits for who is missed, as far as a message of this length needs it, and if that helps.
     fn make_room(&mut self, length: usize) {
         let queues = self.memory.queues.clone();
-        if !queues.would_have_room(length, self.devices.bytes_for_missed()) {
+        let waiting = |device: &Device, links: &Table<LinkId, Attached>| match device.links.first() {
+            Some(first) => links.get(first).map_or(0, |attached| attached.link.queued_bytes()),
+            None => device.path.as_ref().and_then(|path| path.outbox.as_ref()).map_or(0, Outbox::bytes),
+        };
+        let for_missed = self.devices.missed().map(|device| waiting(device, &self.links)).sum();
+        if !queues.would_have_room(length, for_missed) {
             return;
         }
         while !queues.has_room(length)
-            && let Some(oldest) = self.devices.forget_oldest_that_waits()
+            && let Some((oldest, links)) = self.devices.forget_oldest(|device| waiting(device, &self.links) > 0)
         {
+            for link in links {
+                if let Some(attached) = self.links.get_mut(&link) {
+                    attached.peer = None;
+                    attached.link.take_outbox();
+                }
+                self.over.push(link);
+            }
             self.report_given_up(oldest, &format!("{} bytes wait already", limits::SEND_QUEUES));
         }
     }
@@ -213,6 +226,9 @@ impl Swarm {
     }
 
     pub(super) fn handle_session_timeouts(&mut self, now: Time) {
+        for link in std::mem::take(&mut self.over) {
+            self.hang_up(now, link, HangupReason::Timeout);
+        }
         for due in self.devices.handle_timeout(now) {
             match due {
                 Due::Left(peer) => self.tell(peer, Change::Left),
@@ -241,7 +257,8 @@ impl Swarm {
         let acknowledgements = self.devices.kept().filter(|device| !device.links.is_empty());
         let acknowledgements = acknowledgements.filter_map(|device| device.path.as_ref()?.next_timeout());
         let silences = self.silences().chain(self.stuck()).map(|(_, at)| at);
-        self.devices.next_timeout().into_iter().chain(acknowledgements).chain(silences).min()
+        let over = self.over.first().map(|_| Time::default());
+        self.devices.next_timeout().into_iter().chain(acknowledgements).chain(silences).chain(over).min()
     }
 
     /// What is between us and a device is over.
