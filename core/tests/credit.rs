@@ -8,13 +8,7 @@ const FIRST: PeerId = PeerId(1);
 
 /// Two devices that have met on relay 0.
 fn met(mut world: World) -> (World, [HandleId; 2], [HandleId; 2]) {
-    let devices = [world.add(&[0]), world.add(&[0])];
-    let watches = devices.map(|device| world.devices[device].swarm.watch());
-    let topics = devices.map(|device| world.devices[device].swarm.join("chat"));
-    world.settle();
-    for (device, watch) in devices.into_iter().zip(watches) {
-        assert_eq!(world.presence(device, watch), [1]);
-    }
+    let (watches, topics) = world.add_pair(&[0]);
     (world, watches, topics)
 }
 

@@ -9,13 +9,7 @@ const FIRST: PeerId = PeerId(1);
 
 fn met(relays: &[usize]) -> (World, [HandleId; 2], [HandleId; 2]) {
     let mut world = World::new(relays.len());
-    let devices = [world.add(relays), world.add(relays)];
-    let watches = devices.map(|device| world.devices[device].swarm.watch());
-    let topics = devices.map(|device| world.devices[device].swarm.join("chat"));
-    world.settle();
-    for (device, watch) in devices.into_iter().zip(watches) {
-        assert_eq!(world.presence(device, watch), [1]);
-    }
+    let (watches, topics) = world.add_pair(relays);
     (world, watches, topics)
 }
 

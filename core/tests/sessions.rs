@@ -19,19 +19,8 @@ const FIRST: PeerId = PeerId(1);
 /// Two devices that have met on these relays, each with a watcher and the topic `chat`.
 fn met_on(relays: &[usize]) -> (World, [HandleId; 2], [HandleId; 2]) {
     let mut world = World::new(relays.len());
-    let (watches, topics) = meet(&mut world, relays);
+    let (watches, topics) = world.add_pair(relays);
     (world, watches, topics)
-}
-
-fn meet(world: &mut World, relays: &[usize]) -> ([HandleId; 2], [HandleId; 2]) {
-    let devices = [world.add(relays), world.add(relays)];
-    let watches = devices.map(|device| world.devices[device].swarm.watch());
-    let topics = devices.map(|device| world.devices[device].swarm.join("chat"));
-    world.settle();
-    for device in devices {
-        assert_eq!(world.presence(device, watches[device]), [1]);
-    }
-    (watches, topics)
 }
 
 fn send(world: &mut World, device: usize, topic: HandleId, numbers: std::ops::Range<u32>) {
@@ -266,7 +255,7 @@ fn a_link_that_falls_silent_is_not_waited_for_where_there_is_another() {
 fn a_relay_that_moves_to_another_url_of_the_list_is_found_within_the_grace() {
     let mut world = World::new(2);
     world.relays[1].is_up = false;
-    let (watches, topics) = meet(&mut world, &[0, 1]);
+    let (watches, topics) = world.add_pair(&[0, 1]);
     // So long that the other URL is tried every 30 s only.
     world.advance(seconds(300.0));
     for device in [0, 1] {

@@ -130,6 +130,18 @@ impl World {
         self.add_in(drive(1), Config { relays: &urls.0, drive_peers: &urls.1, ..Config::default() })
     }
 
+    /// Two new devices that have met on these relays: their watchers, and their topics `chat`.
+    pub fn add_pair(&mut self, relays: &[usize]) -> ([HandleId; 2], [HandleId; 2]) {
+        let devices = [self.add(relays), self.add(relays)];
+        let watches = devices.map(|device| self.devices[device].swarm.watch());
+        let topics = devices.map(|device| self.devices[device].swarm.join("chat"));
+        self.settle();
+        for (device, watch) in devices.into_iter().zip(watches) {
+            assert_eq!(self.presence(device, watch), [1]);
+        }
+        (watches, topics)
+    }
+
     pub(crate) fn urls(&self, relays: &[usize], drive_peers: &[usize]) -> (Vec<String>, Vec<String>) {
         let relays = relays.iter().map(|relay| self.relays[*relay].url.clone());
         let drive_peers = drive_peers.iter().map(|peer| self.drive_peers[*peer].url.clone());
