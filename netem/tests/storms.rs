@@ -121,7 +121,7 @@ fn tell_a_lie(room: &mut Room, relay: usize, device: usize) {
     }
 }
 
-/// Seeds of each storm: 1,000 in all, with the real cipher.
+/// Seeds of each storm: more than 1,000 in all, with the real cipher.
 const SEEDS: u64 = 250;
 
 #[test]
