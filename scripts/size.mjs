@@ -3,21 +3,30 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { root } from './paths.mjs';
 
 const GZIP_LIMIT = 120_000;
+/** By how much the README may be wrong. */
+const ROUNDING = 1_500;
 
 /** `import ... from './file.js'`, `export ... from`, `import './file.js'`, `import('./file.js')`: relative ones, also in minified code. */
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*["'](\.[^"']*)["']/g;
 
 /**
- * Prints the sizes, and holds the compressed sum to the limit.
+ * Prints the sizes, and holds the compressed sum to the limit and to what the README says.
  * @param {string} directory the built package
- * @returns {import('./results.mjs').Result}
+ * @returns {import('./results.mjs').Result[]}
  */
 export function checkSize(directory) {
   const rows = downloads(directory);
   const total = rows.at(-1);
   rows.forEach(printRow);
+  const [, stated] = /downloads about (\d+) kB gzipped/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
+  const isTrue = Math.abs(total.gz - stated * 1_000) <= ROUNDING;
+  return [limited(total), { name: `the README's ${stated} kB are what the default entry downloads`, passed: isTrue }];
+}
+
+function limited(total) {
   return { name: `the default entry downloads ${total.gz} bytes gz, at most ${GZIP_LIMIT}`, passed: total.gz <= GZIP_LIMIT };
 }
 

@@ -56,7 +56,7 @@ async function runWasmTests(shell) {
 
 async function checkPackage() {
   await build();
-  return [checkSize(packageDirectory), checkImports(packageDirectory)];
+  return [...checkSize(packageDirectory), checkImports(packageDirectory)];
 }
 
 /** One suite per directory of tests/ that holds `*.test.mjs`. */

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::rc::{Rc, Weak};
 
-use futures::TryFutureExt;
 use gloo_events::EventListener;
 use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
 use peersockets_core::swarm::{SocketFailure, SocketId};
@@ -22,6 +21,8 @@ use crate::page::{self, Lifeline, Timer};
 const PROBE_TIME: Duration = Duration::from_secs(5);
 /// The header by which a relay's answer to plain HTTP is known.
 const RELAY_HEADER: &str = "x-peersockets-relay";
+/// What a web server answers that passes requests on to somebody who is not there.
+const NOBODY_BEHIND_PROXY: [u16; 3] = [502, 503, 504];
 
 #[wasm_bindgen]
 extern "C" {
@@ -188,20 +189,18 @@ fn is_loopback(url: &str) -> bool {
 /// to where he redirects: he may name what only this machine can reach.
 async fn diagnose(url: &str, signal: &AbortSignal) -> SocketFailure {
     let readable = request(url, RequestMode::Cors, RequestRedirect::Manual, signal);
-    let is_relay = readable.map_ok(|answer| answer.headers().has(RELAY_HEADER).unwrap_or(false));
-    match is_relay.or_else(|_| answers_unread(url, signal)).await {
-        Ok(true) => SocketFailure::OnlyHttpOfRelay,
-        Ok(false) => SocketFailure::Stranger,
+    match readable.await {
+        Ok(answer) if answer.headers().has(RELAY_HEADER).unwrap_or(false) => SocketFailure::OnlyHttpOfRelay,
+        Ok(answer) if NOBODY_BEHIND_PROXY.contains(&answer.status()) => SocketFailure::Unreachable,
+        Ok(_) => SocketFailure::Stranger,
+        Err(_) if answers_unread(url, signal).await => SocketFailure::Stranger,
         Err(_) => SocketFailure::Unreachable,
     }
 }
 
 /// Browsers hide the answer of who does not allow to read it, and follow a redirect where they hide it; a process reads everything.
-async fn answers_unread(url: &str, signal: &AbortSignal) -> Result<bool, JsValue> {
-    if cfg!(feature = "host") {
-        return Err(JsValue::UNDEFINED);
-    }
-    request(url, RequestMode::NoCors, RequestRedirect::Follow, signal).await.map(|_| false)
+async fn answers_unread(url: &str, signal: &AbortSignal) -> bool {
+    !cfg!(feature = "host") && request(url, RequestMode::NoCors, RequestRedirect::Follow, signal).await.is_ok()
 }
 
 async fn request(

@@ -5,7 +5,7 @@
  * - `connecting`: no relay and no drive peer has been reached so far
  * - `ready`: in the drive's room on at least one relay, or connected to at least one drive peer
  * - `offline`: every relay and drive peer is out of reach, or the browser says that it is offline and no relay has answered since; each is
- *   tried again, at once when the browser comes back online. Peers stay until they have been silent for 10 s
+ *   tried again, at once when the browser comes back online. Peers stay until they have been silent for 5 s
  * - `closed`: by `close()`, for good
  * - `failed`: the options could not be read or one of them does not exist, or the WebAssembly could not be loaded or crashed; an `error` event says why
  */

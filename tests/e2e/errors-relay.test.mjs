@@ -48,6 +48,16 @@ test('no-relay: what listens at the URL closes without a word', async (t) => {
   assert.deepEqual(await nextError(person), about({ code: 'no-relay', url, text: `no relay answers at ${url}. ${START_A_RELAY}` }));
 });
 
+for (const status of [502, 503, 504]) {
+  test(`no-relay: the page's server passes requests on to a relay that is down, and answers ${status}`, async (t) => {
+    const { url: page, relayUrl: url } = await startWebServer({ answers: { '/relay': { status, type: 'text/html', body: 'Nobody is there.' } } });
+    const person = await openPerson(t, browser, `${page}/package.html`);
+    person.expect(...CHROMIUM);
+    await listen(person, {});
+    assert.deepEqual(await nextError(person), about({ code: 'no-relay', url, text: `no relay answers at ${url}. ${START_A_RELAY}` }));
+  });
+}
+
 test('no-relay: none is named', async (t) => {
   const person = await visit(t, { relays: [] });
   assert.deepEqual(await nextError(person), about({ code: 'no-relay', text: `no relay and no drive peer is named. ${START_A_RELAY}` }));

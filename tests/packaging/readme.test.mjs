@@ -145,7 +145,7 @@ async function installFromAClone(t, code) {
 /** Those that the tests have: installing them takes a registry. */
 async function namesTestedVersions(t, code) {
   const { devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
-  const tested = ['hyperdrive', 'corestore', 'ws'].map((name) => `${name}@${devDependencies[name]}`);
+  const tested = ['hyperdrive', 'corestore', 'hypercore', 'ws'].map((name) => `${name}@${devDependencies[name]}`);
   assert.equal(code.trim(), ['npm install beaker-peersockets', ...tested].join(' '));
 }
 
