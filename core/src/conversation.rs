@@ -139,6 +139,8 @@ pub struct Conversation {
     opened_at: Time,
     heard_at: Time,
     pinged_at: Option<Time>,
+    /// Since when a ping has not been answered, whatever else was heard.
+    unanswered: Option<Time>,
     /// Since when bytes have come that amount to no frame, and how many if it may be a long one.
     unopened: Option<(Time, usize)>,
     sends_keepalives: bool,
@@ -189,6 +191,7 @@ impl Conversation {
             opened_at: now,
             heard_at: now,
             pinged_at: None,
+            unanswered: None,
             unopened: None,
             sends_keepalives: false,
             sign_of_life_at: now + limits::SIGN_OF_LIFE,
@@ -405,6 +408,7 @@ impl Conversation {
     /// What was asked may only now be on its way.
     pub fn put_off(&mut self, now: Time) {
         self.pinged_at = self.pinged_at.map(|_| now);
+        self.unanswered = self.unanswered.map(|_| now);
     }
 
     /// When [`Conversation::handle_timeout`] wants to be called.
@@ -414,7 +418,12 @@ impl Conversation {
             (true, None) => self.heard_at + limits::PING_AFTER,
             (true, Some(pinged_at)) => pinged_at + self.patience(),
         };
-        self.frame_due().map_or(silence, |due| silence.min(due))
+        self.frame_due().into_iter().chain(self.answer_due()).fold(silence, Time::min)
+    }
+
+    /// When a remote that goes on talking has to have answered. An answer may come behind a long frame.
+    fn answer_due(&self) -> Option<Time> {
+        self.unanswered.filter(|_| self.unopened.is_none()).map(|since| since + limits::FRAME_TIME)
     }
 
     /// When a frame of which bytes have come is overdue. A drive peer's may take any time.
@@ -430,22 +439,23 @@ impl Conversation {
         if !self.is_proved() {
             return Err(LinkError::ProofTimeout);
         }
-        if self.frame_due().is_some_and(|due| due <= now) {
+        if self.frame_due().into_iter().chain(self.answer_due()).any(|due| due <= now) {
             return Err(LinkError::Silent);
         }
         if self.pinged_at.is_some() && (self.state == State::Peersockets || self.sends_keepalives) {
             return Err(LinkError::Silent);
         }
         self.pinged_at = Some(now);
-        self.ask();
+        self.ask(now);
         Ok(())
     }
 
     /// Asks a remote that has proved the drive key for a sign of life. Returns whether it answers such a question.
-    pub fn ask(&mut self) -> bool {
+    pub fn ask(&mut self, now: Time) -> bool {
         let answers = self.state == State::Peersockets;
         if answers {
             self.say(PING);
+            self.unanswered = self.unanswered.or(Some(now));
         } else {
             self.urgent.push_back(Said::Keepalive);
         }
@@ -548,7 +558,8 @@ impl Conversation {
             Some(Received::Goodbye(count)) => events.push(LinkEvent::Goodbye(count)),
             // One answer is enough for all that came together.
             Some(Received::Ping) if !self.urgent.contains(&pong()) => self.urgent.push_back(pong()),
-            Some(Received::Ping | Received::Pong) => {}
+            Some(Received::Ping) => {}
+            Some(Received::Pong) => self.unanswered = None,
             None => self.give_sign_of_life(),
         }
         Ok(())

@@ -783,6 +783,29 @@ fn a_native_device_takes_bytes_that_never_become_a_frame_for_no_sign_of_life_eit
 }
 
 #[test]
+fn who_talks_and_answers_nothing_is_given_up() {
+    // A native device waits for a frame of 8 MiB, and what it is sent again and again seems to be part of it.
+    let mut world = World::new(1);
+    let (page, host) = (world.add(&[0]), world.add_host(&[0]));
+    let topics = [page, host].map(|device| world.devices[device].swarm.join("chat"));
+    world.settle();
+    world.relays[0].tamper = Some(|bytes| {
+        bytes[2] = 0x80;
+        true
+    });
+    send(&mut world, page, topics[page], 0..1);
+    world.settle();
+    world.relays[0].tamper = None;
+    for number in 1..20 {
+        send(&mut world, page, topics[page], number..number + 1);
+        world.devices[page].swarm.send(topics[page], FIRST, vec![7; 20_000]);
+        world.advance(seconds(5.0));
+    }
+    let arrived = world.messages(host, topics[host]).len();
+    assert_eq!(arrived, 39, "all of them, at last");
+}
+
+#[test]
 fn a_long_frame_of_replication_may_take_its_time_on_a_circuit() {
     let mut world = World::new(1);
     let hosts = [world.add_host(&[0]), world.add_host(&[0])];

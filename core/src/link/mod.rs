@@ -209,8 +209,8 @@ impl Link {
     }
 
     /// Asks a remote that has proved the drive key for a sign of life. Returns whether it answers such a question.
-    pub fn ask(&mut self) -> bool {
-        self.conversation.ask()
+    pub fn ask(&mut self, now: Time) -> bool {
+        self.conversation.ask(now)
     }
 
     /// Whether the host runs its secret stream and mux.

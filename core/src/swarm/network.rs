@@ -109,7 +109,7 @@ impl Swarm {
             let Some(id) = peer.link.filter(|_| peer.endpoint.joined_socket().is_some()) else {
                 continue;
             };
-            let answers = self.links.get_mut(&id).is_some_and(|attached| attached.link.ask());
+            let answers = self.links.get_mut(&id).is_some_and(|attached| attached.link.ask(now));
             let time = if answers { limits::ANSWER_TIME } else { limits::KEEPALIVE_TIME };
             peer.patience = Some(Patience::new(now, time));
             self.queue_link(id);
