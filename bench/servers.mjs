@@ -38,14 +38,14 @@ export function versionOf(name) {
 
 /** Starts our relay as users do, on this port or any. */
 export function startRelay(port) {
-  return startServer('relay', AS_SHIPPED, port);
+  return startServer('relay', [], { servers: AS_SHIPPED, wanted: port });
 }
 
-/** Starts a server. */
-export async function startServer(kind, servers = SERVERS, wanted = undefined) {
+/** Starts a server, with more options. */
+export async function startServer(kind, options = [], { servers = SERVERS, wanted } = {}) {
   const port = wanted ?? await freePort();
   const [command, ...parameters] = servers[kind].command(port);
-  const child = spawn('taskset', ['--cpu-list', SERVER_CORE, command, ...parameters], {
+  const child = spawn('taskset', ['--cpu-list', SERVER_CORE, command, ...parameters, ...options], {
     cwd: root, env: { ...process.env, PORT: String(port) }, stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = new Promise((resolve) => child.once('exit', resolve));

@@ -54,11 +54,11 @@ impl Loan {
         self.credit < CREDIT_STEP
     }
 
-    /// The sender sent what costs so much.
-    pub fn spend(&mut self, now: Time, cost: usize) -> Result<(), Overdrawn> {
+    /// The sender sent what costs so much. The clock is read only if it matters.
+    pub fn spend(&mut self, now: impl FnOnce() -> Time, cost: usize) -> Result<(), Overdrawn> {
         self.credit = self.credit.checked_sub(cost).ok_or(Overdrawn)?;
         self.in_hand += cost;
-        self.probe.get_or_insert(Probe { sent: now, length: self.in_hand, consumed: 0 });
+        self.probe.get_or_insert_with(|| Probe { sent: now(), length: self.in_hand, consumed: 0 });
         Ok(())
     }
 
@@ -188,7 +188,7 @@ mod tests {
     /// Sends all that a loan allows and has it consumed; returns what was lent for it.
     fn turn(loan: &mut Loan, pool: usize) -> usize {
         let credit = loan.credit;
-        loan.spend(NOW, credit).unwrap();
+        loan.spend(|| NOW, credit).unwrap();
         loan.consumed(NOW, credit as u64, pool)
     }
 
@@ -209,7 +209,7 @@ mod tests {
                 now = now + STEP;
                 let credit = loan.credit;
                 if credit > 0 {
-                    loan.spend(now, credit).unwrap();
+                    loan.spend(|| now, credit).unwrap();
                 }
                 if step > 500 {
                     longest = longest.max(loan.in_hand);
@@ -226,7 +226,7 @@ mod tests {
         let mut loan = Loan::default();
         (0..9).for_each(|_| _ = turn(&mut loan, POOL));
         let before = loan.credit;
-        loan.spend(NOW, before).unwrap();
+        loan.spend(|| NOW, before).unwrap();
         loan.consumed(NOW + Duration::from_secs(5), before as u64, POOL);
         assert_eq!(loan.credit, loan.window);
         assert!((CREDIT_WINDOW / 12..=CREDIT_WINDOW / 8).contains(&loan.window), "{}", loan.window);
@@ -253,20 +253,20 @@ mod tests {
         for _ in 0..100 {
             assert_eq!(turn(&mut loan, 0), CREDIT_BASE);
         }
-        loan.spend(NOW, CREDIT_BASE).unwrap();
+        loan.spend(|| NOW, CREDIT_BASE).unwrap();
         assert_eq!(loan.consumed(NOW, CREDIT_STEP as u64 - 1, 0), 0, "little is not worth a frame");
-        assert_eq!(loan.spend(NOW, 1), Err(Overdrawn));
+        assert_eq!(loan.spend(|| NOW, 1), Err(Overdrawn));
     }
 
     #[test]
     fn what_is_not_consumed_is_not_lent_again_and_what_was_never_sent_counts_for_nothing() {
         let mut loan = Loan::default();
         assert_eq!(loan.consumed(NOW, u64::MAX, POOL), 0);
-        loan.spend(NOW, CREDIT_BASE).unwrap();
+        loan.spend(|| NOW, CREDIT_BASE).unwrap();
         assert_eq!(loan.consumed(NOW, u64::MAX, POOL), 2 * CREDIT_BASE);
-        loan.spend(NOW, 2 * CREDIT_BASE).unwrap();
+        loan.spend(|| NOW, 2 * CREDIT_BASE).unwrap();
         assert_eq!(loan.consumed(NOW, 0, POOL), 0);
-        assert_eq!(loan.spend(NOW, 1), Err(Overdrawn));
+        assert_eq!(loan.spend(|| NOW, 1), Err(Overdrawn));
     }
 
     #[test]
@@ -280,9 +280,9 @@ mod tests {
         assert!(loan.borrowed() > 0);
         loan.give_back(loan.borrowed() as u64);
         assert_eq!(loan, Loan::default());
-        loan.spend(NOW, CREDIT_BASE).unwrap();
+        loan.spend(|| NOW, CREDIT_BASE).unwrap();
         loan.give_back(7);
-        assert_eq!(loan.spend(NOW, 1), Err(Overdrawn));
+        assert_eq!(loan.spend(|| NOW, 1), Err(Overdrawn));
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
                 if chunk > 0 && below(3) > 0 {
                     let length = 1 + below(chunk);
                     sender.spend(length);
-                    loan.spend(now, cost(length)).expect("it is within the credit");
+                    loan.spend(|| now, cost(length)).expect("it is within the credit");
                     way.push_back(length);
                 } else if let Some(length) = way.pop_front()
                     && let Some(reported) = receiver.consume(length)

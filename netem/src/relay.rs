@@ -302,7 +302,7 @@ impl World {
             // It crossed a hangup on the way.
             return false;
         };
-        let is_paid = loan.spend(now, credit::cost(length)).is_ok();
+        let is_paid = loan.spend(|| now, credit::cost(length)).is_ok();
         *used_up += usize::from(is_paid && loan.is_used_up());
         if !is_paid {
             assert!(*has_lied, "{sender} sent more than its credit");

@@ -536,7 +536,7 @@ mod tests {
         let mailbox = mailbox(POOL);
         let mut loan = Loan::default();
         let spend =
-            |loan: &mut Loan, cost| mailbox.post_paid(&FromRelay::Left(1), loan, |loan, _| loan.spend(NOW, cost));
+            |loan: &mut Loan, cost| mailbox.post_paid(&FromRelay::Left(1), loan, |loan, _| loan.spend(|| NOW, cost));
         assert_eq!(spend(&mut loan, 4_096), Ok(Posted::Queued));
         assert_eq!(mailbox.lend(NOW, &mut loan, 4_096), 8_192);
         assert_eq!(mailbox.lent(), 8_192 - 4_096);
@@ -565,7 +565,7 @@ mod tests {
         let mut loan = Loan::default();
         for _ in 0..100 {
             let frame = FromRelay::Data(LINE, &[0; 1_000]);
-            let _ = mailbox.post_paid(&frame, &mut loan, |loan, _| loan.spend(NOW, 1_032));
+            let _ = mailbox.post_paid(&frame, &mut loan, |loan, _| loan.spend(|| NOW, 1_032));
             mailbox.lend(NOW, &mut loan, 1_032);
         }
         assert!(mailbox.pending() < 10_000 + RESERVE + 1_100);

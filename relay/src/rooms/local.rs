@@ -222,9 +222,9 @@ impl Rooms for LocalRooms {
 
     async fn data(&self, seat: &mut Seat, line: Line, bytes: &[u8]) {
         seat.is_new = false;
-        let now = seat.now();
+        let now = seat.clock();
         loop {
-            match seat.pass(line, bytes, |loan, _| loan.spend(now, credit::cost(bytes.len()))) {
+            match seat.pass(line, bytes, |loan, _| loan.spend(&now, credit::cost(bytes.len()))) {
                 Passed::Done => return,
                 Passed::Full(receiver) if self.await_room(seat, &receiver).await.is_ok() => {}
                 Passed::Full(_) => return self.give_up(seat, line, HangupReason::Busy).await,
@@ -244,7 +244,7 @@ impl Rooms for LocalRooms {
     async fn consumed(&self, seat: &mut Seat, line: Line, amount: u64) {
         if let Some(other) = seat.other_end(line) {
             let back = Line { member: seat.guest.member, ..line };
-            other.lend(seat.now(), back, &seat.guest.mailbox, amount);
+            other.lend(seat.clock()(), back, &seat.guest.mailbox, amount);
         }
     }
 
@@ -344,13 +344,14 @@ impl Seat {
         drop(circuits);
         // One that knows no credit reports nothing: what is queued for it counts as consumed.
         if let Some(receiver) = receiver {
-            guest.lend(self.now(), line, &receiver.mailbox, credit::cost(bytes.len()) as u64);
+            guest.lend(self.clock()(), line, &receiver.mailbox, credit::cost(bytes.len()) as u64);
         }
         Passed::Done
     }
 
-    fn now(&self) -> Time {
-        Time::ORIGIN + self.origin.elapsed()
+    fn clock(&self) -> impl Fn() -> Time + use<> {
+        let origin = self.origin;
+        move || Time::ORIGIN + origin.elapsed()
     }
 
     /// The member at the other end of an open circuit.
