@@ -295,6 +295,18 @@ impl Client {
         }
     }
 
+    /// Waits until the relay has read all that was sent to it: it answers a ping in turn. Nothing else is to come meanwhile.
+    pub async fn heard(&mut self) {
+        self.socket.send(Message::Ping(Bytes::new())).await.expect("the socket is open");
+        loop {
+            match timeout(PATIENCE, self.socket.next()).await.expect("a Pong in time") {
+                Some(Ok(Message::Pong(_))) => return,
+                Some(Ok(Message::Ping(_))) => {}
+                other => panic!("expected a Pong, got {other:?}"),
+            }
+        }
+    }
+
     /// Expects REFUSED with this code, then Close with that one. Returns the text.
     pub async fn expect_refusal(&mut self, code: &str, close_code: u16) -> String {
         let text = match self.event().await {
