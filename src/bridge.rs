@@ -107,11 +107,6 @@ impl Bridge {
         self.run();
     }
 
-    /// Queues a report of our own.
-    pub fn report(&self, report: Report) {
-        self.events.borrow_mut().push_back(Event::Error(report));
-    }
-
     /// Whether a message of this length is to be read: asked before its bytes are copied into wasm.
     pub fn takes(&self, socket: SocketId, length: usize) -> bool {
         let now = page::now();
@@ -294,7 +289,8 @@ fn arguments(event: Event) -> (u32, u32, u32, JsValue) {
     }
 }
 
-fn error_object(report: Report) -> JsValue {
+/// A report as JavaScript gets it.
+pub fn error_object(report: Report) -> JsValue {
     let object = Object::new();
     let set = |name: &str, value: JsValue| {
         // Setting a property of a fresh plain object cannot fail.

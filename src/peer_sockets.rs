@@ -10,7 +10,7 @@ use peersockets_core::swarm::{Config, HandleId, PeerId, Report, Swarm};
 use peersockets_core::time::Time;
 use wasm_bindgen::prelude::*;
 
-use crate::bridge::Bridge;
+use crate::bridge::{Bridge, error_object};
 use crate::options::Options;
 use crate::page;
 use crate::snapshot::Snapshot;
@@ -25,24 +25,17 @@ pub struct PeerSockets {
 impl PeerSockets {
     /// Starts to connect. `deliver(kind, handle, peerId, payload)` gets every event, never from inside a call of these classes.
     ///
-    /// A drive that cannot be read is delivered as an error; nothing is connected then. It throws only if the browser has no
-    /// randomness.
+    /// Throws an error as `deliver` gets them if the drive cannot be read, and whatever the browser threw if it has no randomness.
     #[wasm_bindgen(constructor)]
     pub fn new(options: &Options, deliver: Function) -> Result<PeerSockets, JsValue> {
+        let drive = drive_key(options).map_err(error_object)?;
         let seed = page::random_seed()?;
-        let (drive, relays, drive_peers, problem) = match drive_key(options) {
-            Ok(drive) => (drive, options.relays(), options.peers(), None),
-            // Nobody has this key: it is drawn, so that a bad name leads nowhere rather than somewhere else.
-            Err(problem) => (DriveKey::from_bytes(page::random_seed()?), Vec::new(), Vec::new(), Some(problem)),
-        };
+        let (relays, drive_peers) = (options.relays(), options.peers());
         let session_time =
             options.session_time().map(|milliseconds| Time::from_millis(milliseconds).since(Time::default()));
         let config = Config { relays: &relays, drive_peers: &drive_peers, host_seed: host_seed(options), session_time };
         let swarm = Swarm::new(page::now(), seed, drive, config);
         let bridge = Bridge::new(swarm, deliver, options);
-        if let Some(problem) = problem {
-            bridge.report(problem);
-        }
         bridge.schedule();
         Ok(PeerSockets { bridge })
     }

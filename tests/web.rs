@@ -38,22 +38,19 @@ async fn nothing_is_delivered_from_inside_a_call() {
 }
 
 #[wasm_bindgen_test]
-async fn a_drive_that_cannot_be_read_is_an_error_that_quotes_it_and_nothing_is_connected() {
+fn a_drive_that_cannot_be_read_is_an_error_that_quotes_it_and_nothing_is_connected() {
     let mut page = Page::new();
-    let sockets = page.open(Some("hyper://not-a-key"), &[&page_relay()]);
-    let error = page.next_of(ERROR).await;
-    assert_eq!(error.text_of("code"), "bad-drive");
-    assert!(error.text_of("text").contains(r#""hyper://not-a-key""#), "{}", error.text_of("text"));
-    assert_eq!(relays(&sockets), 0);
+    let error = page.refuses(&options(Some("hyper://not-a-key"), &[&page_relay()]));
+    assert_eq!(text(&error, "code"), "bad-drive");
+    assert!(text(&error, "text").contains(r#""hyper://not-a-key""#), "{}", text(&error, "text"));
+    assert!(page.is_silent());
 }
 
 #[wasm_bindgen_test]
-async fn a_page_without_an_origin_must_name_its_drive() {
-    let mut page = Page::new();
+fn a_page_without_an_origin_must_name_its_drive() {
     let options = options(None, &[]);
     set(&options, "origin", &"null".into());
-    let _sockets = page.open_with(&options);
-    assert_eq!(page.next_of(ERROR).await.text_of("code"), "bad-drive");
+    assert_eq!(text(&Page::new().refuses(&options), "code"), "bad-drive");
 }
 
 #[wasm_bindgen_test]
@@ -229,6 +226,11 @@ impl Page {
 
     fn open_with(&self, options: &Object) -> PeerSockets {
         PeerSockets::new(options.unchecked_ref(), self.deliver.clone()).unwrap()
+    }
+
+    /// The error that these options are refused with.
+    fn refuses(&self, options: &Object) -> JsValue {
+        PeerSockets::new(options.unchecked_ref(), self.deliver.clone()).err().expect("an error")
     }
 
     /// A `deliver` that does something more on each state.

@@ -203,7 +203,7 @@ export class Engine {
 
   #start(options: GlueOptions): void {
     const held: GlueOptions & Held = { ...options, lifeline: this.#lifeline };
-    const rust = new Glue(held, this.#deliver);
+    const rust = begin(held, this.#deliver);
     this.#rust = rust;
     this.#companion?.onStart((run) => this.#make({ run }, rust));
     this.#replay();
@@ -285,6 +285,17 @@ export class Engine {
     const receiver = this.#receivers.get(handle);
     const problem = { code, reason: text, url, topic: topic ?? receiver?.topic, message, peerId: peerId === 0 ? undefined : peerId };
     this.#host.onProblem(problem, receiver?.target);
+  }
+}
+
+/** Throws a `PeerSocketsError` where Rust can do nothing with the options. */
+function begin(options: GlueOptions & Held, deliver: Deliver): Glue {
+  try {
+    return new Glue(options, deliver);
+  } catch (cause) {
+    if (cause instanceof Error) throw cause;
+    const { code, text, url } = cause as GlueError;
+    throw new PeerSocketsError({ code, reason: text, url });
   }
 }
 

@@ -128,7 +128,7 @@ export class PeerSockets extends PeerSocketsEventTarget<PeerSocketsEventMap> {
 
   /**
    * Resolves when the WebAssembly is loaded and has all calls made before; there may be no relay and no peer yet. Rejects with a
-   * {@link PeerSocketsError}, `code` `bad-options`, `unknown-option`, `bad-drive` (given as `undefined`), `wasm-load-failed`, `wasm-blocked-by-csp`, `no-wasm` or `crashed`; where a server
+   * {@link PeerSocketsError}, `code` `bad-options`, `unknown-option`, `bad-drive`, `wasm-load-failed`, `wasm-blocked-by-csp`, `no-wasm` or `crashed`; where a server
    * renders the page with `no-page`, of which no event tells.
    */
   get ready(): Promise<void> {

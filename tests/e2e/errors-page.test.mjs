@@ -32,7 +32,7 @@ for (const [drive, reason] of [
     const error = await nextError(person);
     assert.equal(error.code, 'bad-drive');
     assert.equal(error.text, `the drive ${JSON.stringify(drive)} cannot be used: ${reason}. ${NAME_A_DRIVE}`);
-    await person.evaluate(() => states.until('offline'));
+    await person.evaluate(() => states.until('failed'));
     assert.deepEqual(sockets, []);
   });
 }

@@ -255,15 +255,6 @@ test('after_close_nothing_is_sent_and_nothing_said', async () => {
   assert.equal(sockets.state, 'closed');
 });
 
-test('a_drive_that_can_not_be_read_is_an_error_event', async () => {
-  const sockets = new PeerSockets({ ...options, drive: 'hyper://short' });
-  const errors = collectErrors(sockets);
-  await sockets.ready;
-  await settled();
-  assert.ok(errors.some(({ code, reason }) => code === 'bad-drive' && reason.includes('short')));
-  sockets.close();
-});
-
 test('importing_the_polyfill_outside_a_page_installs_nothing', async () => {
   await import('../../pkg/dist/polyfill.js');
   assert.equal('beaker' in globalThis, false);

@@ -27,6 +27,9 @@ for (const [what, options, code, reason] of [
   ['misspelt', { Drive: 'ab'.repeat(32) }, 'unknown-option', /^there is no option "Drive", only drive, /],
   ['misspelt beside the right one', { drive: 'ab'.repeat(32), relay: 'ws://a/relay' }, 'unknown-option', /^there is no option "relay", only /],
   ['undefined', { drive: undefined }, 'bad-drive', /^the drive was given as undefined$/],
+  ['null', { drive: null }, 'bad-drive', /^the drive "null" cannot be used: /],
+  ['an empty text', { drive: '' }, 'bad-drive', /^the drive "" cannot be used: it is empty$/],
+  ['a wrong key', { drive: 'hyper://short' }, 'bad-drive', /^the drive "hyper:\/\/short" cannot be used: its key has 5 characters/],
 ]) {
   test(`an_option_that_is_wrong_lets_nobody_in_where_anyone_can_be: ${what}`, async (context) => {
     context.mock.method(console, 'warn', () => {});
@@ -45,18 +48,6 @@ for (const [what, options, code, reason] of [
       assert.deepEqual(sockets.stats().relays, []);
       delete globalThis.beaker;
     }
-  });
-}
-
-for (const [what, drive] of [['null', null], ['an empty text', '']]) {
-  test(`a_drive_that_is_given_and_is_none_joins_no_room: ${what}`, async () => {
-    const sockets = new PeerSockets({ wasm, relays: ['ws://127.0.0.1:9/relay'], drive });
-    const codes = [];
-    sockets.addEventListener('error', ({ code }) => codes.push(code));
-    await sockets.ready;
-    await new Promise((resolve) => setImmediate(resolve));
-    assert.deepEqual([codes, sockets.state, sockets.stats().relays], [['bad-drive'], 'offline', []]);
-    sockets.close();
   });
 }
 
