@@ -3,6 +3,8 @@
 //! They talk on the channel `peersockets/1`, or, with a drive peer that has none, by extensions on `hypercore/alpha` (PROTOCOL.md §8,
 //! §12). What is heard goes in, what is to be said and [`LinkEvent`]s come out.
 
+mod liveness;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -14,8 +16,10 @@ use crate::drive::DriveKey;
 use crate::error::{ChannelViolation, LinkError};
 use crate::limits;
 use crate::secure::Role;
-use crate::time::{Duration, Time};
+use crate::time::Time;
 use crate::wire::encoding::Encode;
+
+use liveness::{Habit, Liveness};
 
 /// What happened on a link.
 #[derive(Debug, PartialEq, Eq)]
@@ -136,16 +140,7 @@ pub struct Conversation {
     queues: Budget,
     /// What is said before anything of the outbox.
     urgent: VecDeque<Said>,
-    opened_at: Time,
-    heard_at: Time,
-    pinged_at: Option<Time>,
-    /// Since when a ping has not been answered, whatever else was heard.
-    unanswered: Option<Time>,
-    /// Since when bytes have come that amount to no frame, and how many if it may be a long one.
-    unopened: Option<(Time, usize)>,
-    sends_keepalives: bool,
-    /// When the parts of a long message are answered next.
-    sign_of_life_at: Time,
+    liveness: Liveness,
     has_carried: bool,
 }
 
@@ -188,13 +183,7 @@ impl Conversation {
             outbox: Outbox::new(memory.queues.clone()),
             queues: memory.queues,
             urgent: VecDeque::new(),
-            opened_at: now,
-            heard_at: now,
-            pinged_at: None,
-            unanswered: None,
-            unopened: None,
-            sends_keepalives: false,
-            sign_of_life_at: now + limits::SIGN_OF_LIFE,
+            liveness: Liveness::new(now, has_drive_channel),
             has_carried: false,
         }
     }
@@ -348,25 +337,22 @@ impl Conversation {
 
     /// Bytes came, whatever they mean.
     pub fn heard_at(&mut self, now: Time) {
-        self.heard_at = now;
-        self.pinged_at = None;
+        self.liveness.heard(now);
     }
 
     /// Bytes of a frame came; so many of one that may be as long as replication has them.
     pub fn expect_frame(&mut self, now: Time, bytes: usize) {
-        let (since, before) = self.unopened.unwrap_or((now, 0));
-        let come = before + bytes;
-        self.unopened = Some(if come < limits::FRAME_STEP { (since, come) } else { (now, 0) });
+        self.liveness.expect_frame(now, bytes);
     }
 
     /// A frame was opened: the bytes that came are those that the remote wrote.
     pub fn handle_frame(&mut self) {
-        self.unopened = None;
+        self.liveness.heard_frame();
     }
 
-    /// A keepalive came: whoever sends them is expected to go on.
+    /// A keepalive came.
     pub fn heard_keepalive(&mut self) {
-        self.sends_keepalives = true;
+        self.liveness.heard_keepalive();
     }
 
     /// Takes what was heard. Events are appended to `events` in order; an error ends the link. Nothing is heard before the secret
@@ -402,71 +388,44 @@ impl Conversation {
 
     /// Since when a sign of life has been missing, if one was asked for.
     pub fn asked_at(&self) -> Option<Time> {
-        self.pinged_at
+        self.liveness.asked_at()
     }
 
     /// What was asked may only now be on its way.
     pub fn put_off(&mut self, now: Time) {
-        self.pinged_at = self.pinged_at.map(|_| now);
-        self.unanswered = self.unanswered.map(|_| now);
+        self.liveness.put_off(now);
     }
 
     /// When [`Conversation::handle_timeout`] wants to be called.
     pub fn next_timeout(&self) -> Time {
-        let silence = match (self.is_proved(), self.pinged_at) {
-            (false, _) => self.opened_at + limits::PROOF_TIME,
-            (true, None) => self.heard_at + limits::PING_AFTER,
-            (true, Some(pinged_at)) => pinged_at + self.patience(),
-        };
-        self.frame_due().into_iter().chain(self.answer_due()).fold(silence, Time::min)
-    }
-
-    /// When a remote that goes on talking has to have answered. An answer may come behind a long frame.
-    fn answer_due(&self) -> Option<Time> {
-        self.unanswered.filter(|_| self.unopened.is_none()).map(|since| since + limits::FRAME_TIME)
-    }
-
-    /// When a frame of which bytes have come is overdue. A drive peer's may take any time.
-    fn frame_due(&self) -> Option<Time> {
-        self.unopened.filter(|_| !self.has_drive_channel).map(|(since, _)| since + limits::FRAME_TIME)
+        self.liveness.next_timeout(self.habit())
     }
 
     /// Asks a silent remote for a sign of life and gives a dead one up. A timer that runs late ends nothing: it asks first.
     pub fn handle_timeout(&mut self, now: Time) -> Result<(), LinkError> {
-        if now < self.next_timeout() {
-            return Ok(());
+        if self.liveness.handle_timeout(now, self.habit())? {
+            self.ask(now);
         }
-        if !self.is_proved() {
-            return Err(LinkError::ProofTimeout);
-        }
-        if self.frame_due().into_iter().chain(self.answer_due()).any(|due| due <= now) {
-            return Err(LinkError::Silent);
-        }
-        if self.pinged_at.is_some() && (self.state == State::Peersockets || self.sends_keepalives) {
-            return Err(LinkError::Silent);
-        }
-        self.pinged_at = Some(now);
-        self.ask(now);
         Ok(())
     }
 
     /// Asks a remote that has proved the drive key for a sign of life. Returns whether it answers such a question.
     pub fn ask(&mut self, now: Time) -> bool {
-        let answers = self.state == State::Peersockets;
+        let answers = self.habit() == Habit::Answers;
         if answers {
             self.say(PING);
-            self.unanswered = self.unanswered.or(Some(now));
+            self.liveness.expect_pong(now);
         } else {
             self.urgent.push_back(Said::Keepalive);
         }
         answers
     }
 
-    /// How long a remote may leave a sign of life unanswered. A drive peer answers none, and only has a rhythm of its own.
-    fn patience(&self) -> Duration {
+    fn habit(&self) -> Habit {
         match self.state {
-            State::Extensions if self.sends_keepalives => limits::KEEPALIVES_STOPPED - limits::PING_AFTER,
-            _ => limits::PONG_WITHIN,
+            State::Asking { .. } | State::AskingForDrive => Habit::Unproved,
+            State::Peersockets => Habit::Answers,
+            State::Extensions => Habit::Keepalives,
         }
     }
 
@@ -559,7 +518,7 @@ impl Conversation {
             // One answer is enough for all that came together.
             Some(Received::Ping) if !self.urgent.contains(&pong()) => self.urgent.push_back(pong()),
             Some(Received::Ping) => {}
-            Some(Received::Pong) => self.unanswered = None,
+            Some(Received::Pong) => self.liveness.heard_pong(),
             None => self.give_sign_of_life(),
         }
         Ok(())
@@ -567,9 +526,8 @@ impl Conversation {
 
     /// A part of a message came. Its sender hears nothing of it until it is whole, and what it asks waits behind it.
     fn give_sign_of_life(&mut self) {
-        if self.heard_at >= self.sign_of_life_at && !self.urgent.contains(&pong()) {
+        if !self.urgent.contains(&pong()) && self.liveness.take_sign_of_life() {
             self.urgent.push_back(pong());
-            self.sign_of_life_at = self.heard_at + limits::SIGN_OF_LIFE;
         }
     }
 

@@ -1,0 +1,142 @@
+//! Whether the remote of a link is alive: when it was heard, what it was asked, and what it owes.
+
+use crate::error::LinkError;
+use crate::limits;
+use crate::time::{Duration, Time};
+
+/// How a remote shows that it is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Habit {
+    /// It has not proved the drive key, and has [`limits::PROOF_TIME`] for that, however much it talks.
+    Unproved,
+    /// It answers pings.
+    Answers,
+    /// It answers none, and at best has a rhythm of its own.
+    Keepalives,
+}
+
+/// What is known of a remote's life.
+pub struct Liveness {
+    opened_at: Time,
+    heard_at: Time,
+    asked_at: Option<Time>,
+    /// Since when a ping has not been answered, whatever else was heard.
+    unanswered: Option<Time>,
+    /// Since when bytes have come that amount to no frame, and how many if it may be a long one.
+    unopened: Option<(Time, usize)>,
+    /// Whether a frame may take any time: a drive peer's replication is not ours to shape.
+    has_slow_frames: bool,
+    sends_keepalives: bool,
+    /// When the parts of a long message are answered next.
+    sign_of_life_at: Time,
+}
+
+impl Liveness {
+    pub fn new(now: Time, has_slow_frames: bool) -> Self {
+        Self {
+            opened_at: now,
+            heard_at: now,
+            asked_at: None,
+            unanswered: None,
+            unopened: None,
+            has_slow_frames,
+            sends_keepalives: false,
+            sign_of_life_at: now + limits::SIGN_OF_LIFE,
+        }
+    }
+
+    /// Bytes came, whatever they mean.
+    pub fn heard(&mut self, now: Time) {
+        self.heard_at = now;
+        self.asked_at = None;
+    }
+
+    /// Whoever sends keepalives is expected to go on.
+    pub fn heard_keepalive(&mut self) {
+        self.sends_keepalives = true;
+    }
+
+    pub fn heard_pong(&mut self) {
+        self.unanswered = None;
+    }
+
+    /// Bytes of a frame came; so many of one that may be as long as replication has them.
+    pub fn expect_frame(&mut self, now: Time, bytes: usize) {
+        let (since, before) = self.unopened.unwrap_or((now, 0));
+        let come = before + bytes;
+        self.unopened = Some(if come < limits::FRAME_STEP { (since, come) } else { (now, 0) });
+    }
+
+    /// A frame was opened: the bytes that came are those that the remote wrote.
+    pub fn heard_frame(&mut self) {
+        self.unopened = None;
+    }
+
+    /// A ping is sent.
+    pub fn expect_pong(&mut self, now: Time) {
+        self.unanswered = self.unanswered.or(Some(now));
+    }
+
+    /// What was asked may only now be on its way.
+    pub fn put_off(&mut self, now: Time) {
+        self.asked_at = self.asked_at.map(|_| now);
+        self.unanswered = self.unanswered.map(|_| now);
+    }
+
+    /// Since when a sign of life has been missing, if one was asked for.
+    pub fn asked_at(&self) -> Option<Time> {
+        self.asked_at
+    }
+
+    /// Whether the sender of a long message, of which a part came, is to be told that we live. Each such sign is due once.
+    pub fn take_sign_of_life(&mut self) -> bool {
+        let is_due = self.heard_at >= self.sign_of_life_at;
+        if is_due {
+            self.sign_of_life_at = self.heard_at + limits::SIGN_OF_LIFE;
+        }
+        is_due
+    }
+
+    /// When [`Liveness::handle_timeout`] wants to be called.
+    pub fn next_timeout(&self, habit: Habit) -> Time {
+        let silence = match (habit, self.asked_at) {
+            (Habit::Unproved, _) => self.opened_at + limits::PROOF_TIME,
+            (_, None) => self.heard_at + limits::PING_AFTER,
+            (_, Some(asked_at)) => asked_at + self.patience(habit),
+        };
+        self.overdue_at().fold(silence, Time::min)
+    }
+
+    /// Gives a dead remote up; returns whether a silent one is to be asked for a sign of life. A timer that runs late ends nothing: it
+    /// asks first.
+    pub fn handle_timeout(&mut self, now: Time, habit: Habit) -> Result<bool, LinkError> {
+        if now < self.next_timeout(habit) {
+            return Ok(false);
+        }
+        if habit == Habit::Unproved {
+            return Err(LinkError::ProofTimeout);
+        }
+        let has_to_show_itself = habit == Habit::Answers || self.sends_keepalives;
+        if self.overdue_at().any(|at| at <= now) || (self.asked_at.is_some() && has_to_show_itself) {
+            return Err(LinkError::Silent);
+        }
+        self.asked_at = Some(now);
+        Ok(true)
+    }
+
+    /// When a remote that goes on talking is given up: its frame never ends, or it answers no ping. An answer may come behind a long
+    /// frame.
+    fn overdue_at(&self) -> impl Iterator<Item = Time> {
+        let frame = self.unopened.filter(|_| !self.has_slow_frames).map(|(since, _)| since);
+        let answer = self.unanswered.filter(|_| self.unopened.is_none());
+        frame.into_iter().chain(answer).map(|since| since + limits::FRAME_TIME)
+    }
+
+    /// How long a remote may leave a sign of life unanswered.
+    fn patience(&self, habit: Habit) -> Duration {
+        match habit {
+            Habit::Keepalives if self.sends_keepalives => limits::KEEPALIVES_STOPPED - limits::PING_AFTER,
+            _ => limits::PONG_WITHIN,
+        }
+    }
+}
