@@ -2,8 +2,9 @@
 #![warn(missing_docs)]
 //! The relay of beaker-peersockets: a blind pipe between pages that share a drive.
 //!
-//! The way of a frame: [`server`] takes a connection in if [`admission`] lets it, [`http`] hears what it wants, [`upgrade`] makes it a WebSocket,
-//! its [`connection`] reads frames and passes them to the [`rooms`], which put them into the [`mailbox`] of their receiver and send that off.
+//! The way of a frame: [`server`] takes a connection in if [`admission`] lets it, [`http`] hears what it wants, [`upgrade`] makes it a
+//! WebSocket, its [`connection`] reads frames and passes them to the [`rooms`], which put them into the [`mailbox`] of their receiver and
+//! send that off.
 
 pub mod access;
 pub mod address;
@@ -22,6 +23,7 @@ pub mod mint;
 pub mod options;
 pub mod origin;
 pub mod outlet;
+pub mod queue;
 pub mod read_limit;
 pub mod refusal;
 mod relations;

@@ -1,4 +1,4 @@
-//! The bounded queue of frames that wait for one client, and the credit that is lent from it.
+//! What is sent to one client, by whom: any number of senders put frames into its queue, and whoever comes first writes them.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -12,26 +12,16 @@ use peersockets_core::rendezvous::FromRelay;
 use peersockets_core::time::Time;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
-use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use crate::outlet::{Outlet, WriteHalf};
-use crate::websocket::put_message;
+use crate::queue::{Overflow, Queue};
 
-/// Largest room that is made at once for the frames of the next batch.
-const LARGEST_HINT: usize = 64 * 1024;
-
-/// The queue of one client, as the bytes that go to its socket. Rooms put frames in and send them off; what the socket does not take
-/// at once, the client's connection writes.
-///
-/// It is also the pool that credit is lent from: what waits and what is lent comes to `capacity` bytes. Beyond them it takes one frame of
-/// a client that keeps to no credit, the base of each circuit, and small frames, all together `reserve` bytes. Bytes count until they
-/// are written to the socket. Frames lie in one buffer: a queue of small frames costs no more than one of large frames.
+/// The [`Queue`] of one client, and its socket. Rooms put frames in and send them off; what the socket does not take at once, the client's
+/// connection writes.
 ///
 /// The outlet is locked before the state, never the reverse.
 #[derive(Debug)]
 pub struct Mailbox {
-    capacity: usize,
-    reserve: usize,
     state: Mutex<State>,
     outlet: Mutex<Outlet>,
     /// The connection has something to write.
@@ -40,22 +30,10 @@ pub struct Mailbox {
     drained: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// WebSocket frames.
-    queue: Vec<u8>,
-    /// What the client wants to hear in a pong. It may ask again before it is told: the last counts.
-    pong: Option<Box<[u8]>>,
-    /// Bytes in `queue`, and those that are being written.
-    pending: usize,
-    /// Length of the last batch, so that the next one needs one allocation.
-    hint: usize,
-    /// Credit that was lent and is not used, without the base of each circuit.
-    lent: usize,
-    /// When `pending` and `lent` reached the capacity, if they have not fallen below it since.
-    full_since: Option<Instant>,
+    queue: Queue,
     someone_waits: bool,
-    overflowed: bool,
     closed: bool,
 }
 
@@ -87,8 +65,9 @@ pub enum Broken {
 impl Mailbox {
     /// An empty mailbox that holds `capacity` bytes, and `reserve` more of what can't wait, for the client behind `half`.
     pub fn new(capacity: usize, reserve: usize, half: WriteHalf) -> Self {
+        let state = State { queue: Queue::new(capacity, reserve), someone_waits: false, closed: false };
         let outlet = Mutex::new(Outlet::new(half));
-        Self { capacity, reserve, state: Mutex::default(), outlet, filled: Notify::new(), drained: Notify::new() }
+        Self { state: Mutex::new(state), outlet, filled: Notify::new(), drained: Notify::new() }
     }
 
     /// Puts a frame in, if there is room. A frame may go beyond the capacity, so that large ones don't starve.
@@ -96,10 +75,10 @@ impl Mailbox {
         let mut state = self.state();
         if state.closed {
             Posted::Closed
-        } else if state.is_full(self.capacity) {
+        } else if state.queue.is_full() {
             Posted::Full
         } else {
-            state.post(frame, self.capacity);
+            state.queue.post(frame);
             Posted::Queued
         }
     }
@@ -113,49 +92,46 @@ impl Mailbox {
         spend: impl FnOnce(&mut Loan, usize) -> Result<(), Overdrawn>,
     ) -> Result<Posted, Overdrawn> {
         let mut state = self.state();
-        let free = state.free(self.capacity);
-        state.change(loan, self.capacity, |loan| spend(loan, free))?;
-        if state.closed || state.overflowed {
+        state.queue.change(loan, spend)?;
+        if state.is_over() {
             return Ok(Posted::Closed);
         }
-        self.post_or_overflow(&mut state, frame);
+        state.queue.post_within_reserve(frame);
         Ok(Posted::Queued)
     }
 
     /// The client has consumed so much: returns what is lent for it.
     pub fn lend(&self, now: Time, loan: &mut Loan, consumed: u64) -> usize {
-        let mut state = self.state();
-        let free = state.free(self.capacity);
-        state.change(loan, self.capacity, |loan| loan.consumed(now, consumed, free))
+        self.state().queue.change(loan, |loan, free| loan.consumed(now, consumed, free))
     }
 
     /// Credit is given back, by a sender or with its circuit.
     pub fn take_back(&self, loan: &mut Loan, amount: u64) {
         let mut state = self.state();
-        state.change(loan, self.capacity, |loan| loan.give_back(amount));
+        state.queue.change(loan, |loan, _| loan.give_back(amount));
         self.wake_senders(state);
     }
 
     /// Puts a small frame in that can't wait. When the reserve is used up too, the client is closed as a slow reader.
     pub fn post_now(&self, frame: &FromRelay<'_>) {
         let mut state = self.state();
-        if state.closed || state.overflowed {
+        if state.is_over() {
             return;
         }
-        self.post_or_overflow(&mut state, frame);
+        state.queue.post_within_reserve(frame);
         drop(state);
         self.filled.notify_one();
     }
 
     /// Puts a ping in.
     pub fn ping(&self) {
-        self.state().append(OpCode::Control(Control::Ping), self.capacity, |_| {});
+        self.state().queue.ping();
         self.filled.notify_one();
     }
 
     /// Answers a ping.
     pub fn pong(&self, payload: &[u8]) {
-        self.state().pong = Some(payload.into());
+        self.state().queue.pong(payload);
         self.filled.notify_one();
     }
 
@@ -185,7 +161,7 @@ impl Mailbox {
 
     /// Whether [`Mailbox::post`] would find no room.
     pub fn is_full(&self) -> bool {
-        self.state().full_since.is_some()
+        self.state().queue.is_full()
     }
 
     /// Waits until [`Mailbox::post`] is worth a try, but not longer than until the queue has been full for `patience`.
@@ -196,7 +172,7 @@ impl Mailbox {
             drained.as_mut().enable();
             let deadline = {
                 let mut state = self.state();
-                let Some(full_since) = state.full_since.filter(|_| !state.closed) else { return Ok(()) };
+                let Some(full_since) = state.queue.full_since().filter(|_| !state.closed) else { return Ok(()) };
                 state.someone_waits = true;
                 full_since + patience
             };
@@ -212,7 +188,7 @@ impl Mailbox {
     pub fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        state.overflowed = false;
+        state.queue.pardon();
         drop(state);
         self.drained.notify_waiters();
     }
@@ -222,34 +198,26 @@ impl Mailbox {
     pub async fn finish(&self, first: &[u8], last: &[u8]) -> Result<(), Broken> {
         self.close();
         lock(&self.outlet).put_first(first);
-        self.state().queue.extend_from_slice(last);
+        self.state().queue.put_last(last);
         poll_fn(|cx| self.poll_outlet(&mut lock(&self.outlet), cx)).await?;
         poll_fn(|cx| lock(&self.outlet).poll_shutdown(cx)).await.map_err(Broken::Socket)
     }
 
     /// Bytes that wait for the client.
     pub fn pending(&self) -> usize {
-        self.state().pending
+        self.state().queue.pending()
     }
 
     /// Credit that was lent from the pool and is not used.
     pub fn lent(&self) -> usize {
-        self.state().lent
-    }
-
-    fn post_or_overflow(&self, state: &mut State, frame: &FromRelay<'_>) {
-        if state.pending >= self.capacity.saturating_add(self.reserve) {
-            state.overflowed = true;
-        } else {
-            state.post(frame, self.capacity);
-        }
+        self.state().queue.lent()
     }
 
     /// Ready once all is on its way.
     fn poll_outlet(&self, outlet: &mut Outlet, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         loop {
             match ready!(outlet.poll_write(cx)).map_err(Broken::Socket)? {
-                0 => match self.take()? {
+                0 => match self.take().map_err(|Overflow| Broken::Overflow)? {
                     batch if batch.is_empty() => return Poll::Ready(Ok(())),
                     batch => outlet.load(batch),
                 },
@@ -259,30 +227,19 @@ impl Mailbox {
     }
 
     /// Takes all frames there are.
-    fn take(&self) -> Result<Vec<u8>, Broken> {
-        let mut state = self.state();
-        if state.overflowed {
-            return Err(Broken::Overflow);
-        }
-        if let Some(payload) = state.pong.take() {
-            state.append(OpCode::Control(Control::Pong), self.capacity, |out| out.extend_from_slice(&payload));
-        }
-        if !state.queue.is_empty() {
-            state.hint = state.queue.len().min(LARGEST_HINT);
-        }
-        Ok(std::mem::take(&mut state.queue))
+    fn take(&self) -> Result<Vec<u8>, Overflow> {
+        self.state().queue.take()
     }
 
     /// Bytes are on their way and no longer count. Wakes senders once half of what is not lent is free.
     fn written(&self, bytes: usize) {
         let mut state = self.state();
-        state.pending = state.pending.saturating_sub(bytes);
-        state.look(self.capacity);
+        state.queue.written(bytes);
         self.wake_senders(state);
     }
 
     fn wake_senders(&self, mut state: MutexGuard<'_, State>) {
-        if state.someone_waits && state.pending <= self.capacity.saturating_sub(state.lent) / 2 {
+        if state.someone_waits && state.queue.is_half_empty() {
             state.someone_waits = false;
             drop(state);
             self.drained.notify_waiters();
@@ -295,44 +252,9 @@ impl Mailbox {
 }
 
 impl State {
-    fn post(&mut self, frame: &FromRelay<'_>, capacity: usize) {
-        self.append(OpCode::Data(Data::Binary), capacity, |out| frame.encode(out));
-    }
-
-    fn append(&mut self, opcode: OpCode, capacity: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        if self.queue.capacity() == 0 {
-            self.queue.reserve(self.hint);
-        }
-        let before = self.queue.len();
-        put_message(&mut self.queue, opcode, write);
-        self.pending += self.queue.len() - before;
-        self.look(capacity);
-    }
-
-    /// Changes a loan, and with it what is lent.
-    fn change<T>(&mut self, loan: &mut Loan, capacity: usize, change: impl FnOnce(&mut Loan) -> T) -> T {
-        let before = loan.borrowed();
-        let result = change(loan);
-        self.lent = (self.lent + loan.borrowed()).saturating_sub(before);
-        self.look(capacity);
-        result
-    }
-
-    fn free(&self, capacity: usize) -> usize {
-        capacity.saturating_sub(self.pending + self.lent)
-    }
-
-    fn is_full(&self, capacity: usize) -> bool {
-        self.free(capacity) == 0
-    }
-
-    /// Takes down since when it is full.
-    fn look(&mut self, capacity: usize) {
-        match self.is_full(capacity) {
-            true if self.full_since.is_none() => self.full_since = Some(Instant::now()),
-            true => {}
-            false => self.full_since = None,
-        }
+    /// Whether it takes no more frames.
+    fn is_over(&self) -> bool {
+        self.closed || self.queue.has_overflowed()
     }
 }
 
@@ -352,7 +274,6 @@ mod tests {
 
     use super::*;
 
-    const NOW: Time = Time::ORIGIN;
     const LINE: Line = Line { member: 1, circuit: 1 };
     const RESERVE: usize = 1_000;
     const LONG: Duration = Duration::from_secs(3_600);
@@ -462,13 +383,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_many_pings_the_last_is_answered() {
-        let mailbox = mailbox(100);
-        (0..1_000_u16).for_each(|number| mailbox.pong(&number.to_be_bytes()));
-        assert_eq!(payloads(&mailbox.take().expect("frames")), [999_u16.to_be_bytes()]);
-    }
-
-    #[tokio::test]
     async fn taken_bytes_count_until_they_are_written() {
         let mailbox = mailbox(100);
         fill(&mailbox);
@@ -531,48 +445,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_lent_counts_as_what_waits_until_it_is_used_or_given_back() {
-        const POOL: usize = 100_000;
-        let mailbox = mailbox(POOL);
-        let mut loan = Loan::default();
-        let spend =
-            |loan: &mut Loan, cost| mailbox.post_paid(&FromRelay::Left(1), loan, |loan, _| loan.spend(|| NOW, cost));
-        assert_eq!(spend(&mut loan, 4_096), Ok(Posted::Queued));
-        assert_eq!(mailbox.lend(NOW, &mut loan, 4_096), 8_192);
-        assert_eq!(mailbox.lent(), 8_192 - 4_096);
-        assert_eq!(spend(&mut loan, 8_193), Err(Overdrawn));
-        assert_eq!(spend(&mut loan, 2_000), Ok(Posted::Queued));
-        assert_eq!(mailbox.lent(), 2_096);
-        mailbox.take_back(&mut loan, u64::MAX);
-        assert_eq!(mailbox.lent(), 0);
-
-        // One that keeps to no credit finds what is not lent.
-        (0..20).for_each(|_| {
-            let _ = spend(&mut loan, 4_096);
-            mailbox.lend(NOW, &mut loan, 4_096);
-        });
-        let lent = mailbox.lent();
-        assert!((POOL / 4..=POOL / 2).contains(&lent), "{lent}");
-        while mailbox.post(&FromRelay::Data(LINE, &[0; 1_000])) == Posted::Queued {}
-        assert!(mailbox.pending() + lent < POOL + 1_100 && mailbox.is_full());
-        mailbox.take_back(&mut loan, u64::MAX);
-        assert!(!mailbox.is_full());
-    }
-
-    #[tokio::test]
-    async fn whoever_reports_what_it_has_not_read_is_a_slow_reader() {
-        let mailbox = mailbox(10_000);
-        let mut loan = Loan::default();
-        for _ in 0..100 {
-            let frame = FromRelay::Data(LINE, &[0; 1_000]);
-            let _ = mailbox.post_paid(&frame, &mut loan, |loan, _| loan.spend(|| NOW, 1_032));
-            mailbox.lend(NOW, &mut loan, 1_032);
-        }
-        assert!(mailbox.pending() < 10_000 + RESERVE + 1_100);
-        assert!(matches!(mailbox.take(), Err(Broken::Overflow)));
-    }
-
-    #[tokio::test]
     async fn what_goes_wrong_while_another_sends_off_ends_the_connection() {
         let full = Arc::new(mailbox(100));
         let (gone, client) = with_client(1_000);
@@ -587,17 +459,5 @@ mod tests {
             mailbox.send();
             assert!(delivering.now_or_never().is_some_and(|end| end.is_err()), "{frames} frames");
         }
-    }
-
-    #[tokio::test]
-    async fn small_frames_overflow_only_beyond_their_reserve() {
-        let mailbox = mailbox(100);
-        let frames = (100 + RESERVE).div_ceil(4);
-        (0..frames).for_each(|_| mailbox.post_now(&FromRelay::Left(1)));
-        let full = mailbox.pending();
-        assert!(mailbox.take().is_ok());
-        mailbox.post_now(&FromRelay::Left(1));
-        assert_eq!(mailbox.pending(), full);
-        assert!(matches!(mailbox.take(), Err(Broken::Overflow)));
     }
 }
