@@ -98,11 +98,9 @@ impl Loan {
         self.credit = target;
         lent
     }
-}
 
-impl Loan {
-    /// The window doubles at most each time that all of it is consumed within [`CREDIT_QUICK`], and shrinks to what the receiver reads in [`CREDIT_QUICK`] if it
-    /// takes longer than [`CREDIT_SLOW`].
+    /// The window doubles at most each time that all of it is consumed within [`CREDIT_QUICK`], and shrinks to what the receiver reads in
+    /// that time if it takes longer than [`CREDIT_SLOW`].
     fn fit_window(&mut self, now: Time, consumed: usize) {
         let Some(probe) = &mut self.probe else { return };
         probe.consumed += consumed;

@@ -1,9 +1,9 @@
 #![forbid(unsafe_code)]
 //! Devices, relays and drive peers in virtual time: nothing waits, everything happens when it is told to, and follows from a seed.
 //!
-//! [`World`] holds them and passes on what they write. Its relays follow PROTOCOL.md §3 on honest input; [`Mischief`], [`Lie`] and [`Impostor`]
-//! make a hostile one of it. [`Room`] lets devices talk, and checks what they are told against what must hold whatever happens. For tests only: what cannot be
-//! panics.
+//! [`World`] holds them and passes on what they write. Its relays follow PROTOCOL.md §3 on honest input; [`Mischief`], [`Lie`] and
+//! [`Impostor`] make a hostile one of it. [`Room`] lets devices talk, and checks what they are told against what must hold whatever
+//! happens. For tests only: what cannot be panics.
 
 mod drive_peer;
 mod host;

@@ -313,7 +313,8 @@ impl Room {
         self.send(from, topic, length);
     }
 
-    /// A device sends one message to everyone it takes for present, with so many bytes beside those that tell what it is. Returns to how many.
+    /// A device sends one message to everyone it takes for present, with so many bytes beside those that tell what it is. Returns to how
+    /// many.
     pub fn send(&mut self, from: usize, topic: usize, length: usize) -> usize {
         let topic = topic % TOPICS.len();
         let stats = self.world.devices[from].swarm.stats();

@@ -90,8 +90,8 @@ impl Swarm {
         was_full && bytes < limits::SOCKET_HIGH_WATER
     }
 
-    /// A question that waits behind much that was written before can't have been answered: who is asked through a socket whose buffer moves has
-    /// as long again.
+    /// A question that waits behind much that was written before can't have been answered: who is asked through a socket whose buffer
+    /// moves has as long again.
     pub(super) fn excuse_busy_sockets(&mut self, now: Time) {
         let places = self.places().into_iter().filter(|place| self.endpoint_mut(*place).buffer.take_moves());
         for place in places.collect::<Vec<_>>() {
