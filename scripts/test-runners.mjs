@@ -5,6 +5,9 @@ import { join } from 'node:path';
 import { CommandFailure } from './failure.mjs';
 import { root } from './paths.mjs';
 
+/** Milliseconds that a file of tests may take: one that waits for good fails, and the others have their turn. */
+const FILE_PATIENCE = 20 * 60_000;
+
 /** "test wire::a_claim ... ok <0.012s>"; wasm-bindgen's says FAIL. */
 const LIBTEST_LINE = /^test (.+?) \.\.\. (ok|FAIL(?:ED)?)(?: <([\d.]+)s>)?$/gm;
 
@@ -32,7 +35,7 @@ export function runLibtest(shell, command, parameters, options) {
 export function runNodeTests(shell, files) {
   const resultFile = shell.logFile.replace(/\.log$/, '.jsonl');
   const parameters = [
-    '--test', '--test-concurrency=1',
+    '--test', '--test-concurrency=1', `--test-timeout=${FILE_PATIENCE}`,
     '--test-reporter=spec', '--test-reporter-destination=stdout',
     `--test-reporter=${join(root, 'scripts/test-reporter.mjs')}`, `--test-reporter-destination=${resultFile}`,
     ...files,
