@@ -343,7 +343,3 @@ fn text(object: &JsValue, name: &str) -> String {
 fn relay_state(stats: &JsValue) -> String {
     text(&Array::from(&get(stats, "relays")).get(0), "state")
 }
-
-fn relays(sockets: &PeerSockets) -> u32 {
-    Array::from(&get(&sockets.stats().unwrap(), "relays")).length()
-}

@@ -241,7 +241,7 @@ test('a link that names no drive is called so, is not passed on, and nothing can
   await page.locator('#state', { hasText: 'Bad link' }).waitFor();
   await page.locator('.note', { hasText: 'This link names no drive.' }).waitFor();
   // That nothing more is to come is known once the package has followed.
-  await page.evaluate(() => beaker.peersockets.state === 'offline' || new Promise((resolve) => beaker.peersockets.addEventListener('state', resolve)));
+  await page.evaluate(() => beaker.peersockets.state === 'failed' || new Promise((resolve) => beaker.peersockets.addEventListener('state', resolve)));
   assert.equal(await page.locator('#state').innerText(), 'Bad link');
   assert.equal(await page.locator('.note').count(), 1);
   for (const hidden of ['#link', '#copy-link', '#example']) assert.equal(await page.locator(hidden).isVisible(), false, hidden);
