@@ -196,6 +196,9 @@ impl Conversation {
         if self.established.is_some() {
             return Err(LinkError::Handshake);
         }
+        if established.role == Role::Initiator {
+            self.liveness.asks_first();
+        }
         self.standings.0 = surroundings.standing(&established.remote);
         self.established = Some(established);
         Ok(())

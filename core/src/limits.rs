@@ -108,7 +108,9 @@ pub const HANDSHAKES_PER_SECOND: u32 = 20;
 pub const PROOF_TIME: Duration = Duration::from_secs(10);
 /// Silence on a link after which it is pinged.
 pub const PING_AFTER: Duration = Duration::from_secs(3);
-/// Time that an answer to a ping may take, after which the link is dead.
+/// How much sooner the end of a link that began the handshake asks: only where that takes longer do both.
+pub const PING_LEAD: Duration = Duration::from_millis(500);
+/// Time that an answer to a ping may take after [`PING_AFTER`], after which the link is dead.
 pub const PONG_WITHIN: Duration = Duration::from_secs(7);
 /// Time in which a frame has to come whole: bytes of one that never ends are no sign of life.
 pub const FRAME_TIME: Duration = Duration::from_secs(30);

@@ -27,6 +27,8 @@ pub struct Liveness {
     /// Whether a frame may take any time: a drive peer's replication is not ours to shape.
     has_slow_frames: bool,
     sends_keepalives: bool,
+    /// How much sooner than the remote it asks, so that one question and its answer are a sign of life to both.
+    lead: Duration,
     /// When the parts of a long message are answered next.
     sign_of_life_at: Time,
 }
@@ -41,8 +43,14 @@ impl Liveness {
             unopened: None,
             has_slow_frames,
             sends_keepalives: false,
+            lead: Duration::ZERO,
             sign_of_life_at: now + limits::SIGN_OF_LIFE,
         }
+    }
+
+    /// The remote leaves it to this end to ask first, by [`limits::PING_LEAD`].
+    pub fn asks_first(&mut self) {
+        self.lead = limits::PING_LEAD;
     }
 
     /// Bytes came, whatever they mean.
@@ -79,11 +87,11 @@ impl Liveness {
 
     /// What was asked may only now be on its way.
     pub fn put_off(&mut self, now: Time) {
-        self.asked_at = self.asked_at.map(|_| now);
+        self.asked_at = self.asked_at.map(|at| at.max(now));
         self.unanswered = self.unanswered.map(|_| now);
     }
 
-    /// Since when a sign of life has been missing, if one was asked for.
+    /// Since when a sign of life has been missing, if one was asked for: from [`limits::PING_AFTER`] on, however early it was.
     pub fn asked_at(&self) -> Option<Time> {
         self.asked_at
     }
@@ -101,7 +109,8 @@ impl Liveness {
     pub fn next_timeout(&self, habit: Habit) -> Time {
         let silence = match (habit, self.asked_at) {
             (Habit::Unproved, _) => self.opened_at + limits::PROOF_TIME,
-            (_, None) => self.heard_at + limits::PING_AFTER,
+            (Habit::Answers, None) => self.heard_at + (limits::PING_AFTER - self.lead),
+            (Habit::Keepalives, None) => self.missing_at(),
             (_, Some(asked_at)) => asked_at + self.patience(habit),
         };
         self.overdue_at().fold(silence, Time::min)
@@ -120,7 +129,7 @@ impl Liveness {
         if self.overdue_at().any(|at| at <= now) || (self.asked_at.is_some() && has_to_show_itself) {
             return Err(LinkError::Silent);
         }
-        self.asked_at = Some(now);
+        self.asked_at = Some(self.missing_at().max(now));
         Ok(true)
     }
 
@@ -130,6 +139,11 @@ impl Liveness {
         let frame = self.unopened.filter(|_| !self.has_slow_frames).map(|(since, _)| since);
         let answer = self.unanswered.filter(|_| self.unopened.is_none());
         frame.into_iter().chain(answer).map(|since| since + limits::FRAME_TIME)
+    }
+
+    /// When a sign of life is missing.
+    fn missing_at(&self) -> Time {
+        self.heard_at + limits::PING_AFTER
     }
 
     /// How long a remote may leave a sign of life unanswered.
