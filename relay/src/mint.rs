@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use peersockets_core::drive::DriveKey;
 use thiserror::Error;
 
@@ -21,6 +21,8 @@ pub enum Action {
 
 /// A token to be made.
 #[derive(Args, Clone, Debug)]
+#[group(skip)]
+#[command(group(ArgGroup::new("rooms").args(["room", "drive"]).required(true)))]
 #[non_exhaustive]
 pub struct Mint {
     /// The relay's secret.
@@ -32,7 +34,7 @@ pub struct Mint {
     pub room_secret_file: Option<PathBuf>,
 
     /// The room: the 64 hex digits of its rendezvous id, or `*` for all rooms.
-    #[arg(long, value_name = "ID", required_unless_present = "drive")]
+    #[arg(long, value_name = "ID")]
     pub room: Option<Room>,
 
     /// The drive, as hyper://KEY, instead of its room. The id is computed here: no relay learns the key, though other users

@@ -331,7 +331,11 @@ async fn the_command_token_makes_what_the_relay_takes() {
     }
     for (words, named) in [
         (&["token", "--room", "*", "--for", "1h"][..], "--room-secret-file <FILE>"),
-        (&["token", "--room-secret-file", file, "--for", "1h"], "--room <ID>"),
+        (&["token", "--room-secret-file", file, "--for", "1h"], "<--room <ID>|--drive <DRIVE>>"),
+        (
+            &["token", "--room-secret-file", file, "--room", "*", "--drive", &drive, "--for", "1h"],
+            "cannot be used with",
+        ),
         (&["token", "--room-secret-file", file, "--room", "*"], "--for <TIME>"),
         (&["token", "--room-secret-file", file, "--room", "abc", "--for", "1h"], "64 hex digits, or *"),
         (&["token", "--room-secret-file", file, "--drive", "hyper://x", "--for", "1h"], "--drive <DRIVE>"),
