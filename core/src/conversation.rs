@@ -259,19 +259,9 @@ impl Conversation {
         self.outbox.push(topic, message)
     }
 
-    /// What a message of this length would be too much for.
-    pub fn bound(&self, length: usize) -> Option<Bound> {
-        self.outbox.bound(length)
-    }
-
-    /// Bytes of messages that wait to be sent.
-    pub fn queued_bytes(&self) -> usize {
-        self.outbox.bytes()
-    }
-
-    /// What those messages count for.
-    pub fn queued_weight(&self) -> usize {
-        self.outbox.weight()
+    /// What waits to be sent, or to be acknowledged.
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// The next thing to say that cannot wait: answers and signs of life.

@@ -210,7 +210,7 @@ proptest! {
                 told.check_said(&said, has_drive_channel);
             }
             prop_assert!(!conversation.has_something_to_say());
-            prop_assert_eq!(conversation.queued_bytes(), 0);
+            prop_assert_eq!(conversation.outbox().bytes(), 0);
         }
         drop(conversation);
         prop_assert_eq!(budget.used(), 0);

@@ -290,7 +290,7 @@ fn messages_of_all_sizes_go_both_ways_as_extensions() {
         let [(_, payload)] = stranger.extensions()[..] else { panic!("one extension") };
         assert!(payload == bytes, "{size} bytes to it");
     }
-    assert_eq!(end.link.queued_bytes(), 0);
+    assert_eq!(end.link.outbox().bytes(), 0);
 }
 
 #[test]
@@ -536,7 +536,7 @@ fn extensions_have_no_goodbye_and_no_more_last_words_than_a_channel_has() {
     end.link.goodbye(None);
     stranger.exchange(&mut end).unwrap();
     assert!(stranger.heard.is_empty());
-    assert_eq!(end.link.queued_bytes(), 0);
+    assert_eq!(end.link.outbox().bytes(), 0);
 
     let mut end = self::end();
     let mut stranger = Stranger::proved(&mut end);

@@ -9,7 +9,7 @@ mod sealed;
 use std::sync::Arc;
 
 use crate::budget::Memory;
-use crate::channel::outbox::{Bound, Outbox, QueueFull};
+use crate::channel::outbox::{Outbox, QueueFull};
 use crate::channel::peersockets::Standing;
 use crate::conversation::{Conversation, Established, Heard, LinkEvent, Surroundings};
 use crate::drive::DriveKey;
@@ -95,14 +95,14 @@ impl Link {
         self.conversation.send(topic, message)
     }
 
-    /// What a message of this length would be too much for.
-    pub fn bound(&self, length: usize) -> Option<Bound> {
-        self.conversation.bound(length)
-    }
-
     /// What both ends said of the session between their devices, ours first, if both keep one.
     pub fn standings(&self) -> Option<(Standing, Standing)> {
         self.conversation.standings()
+    }
+
+    /// What waits to be sent, or to be acknowledged.
+    pub fn outbox(&self) -> &Outbox {
+        self.conversation.outbox()
     }
 
     /// Takes what waits to be sent, to send it on another link.
@@ -153,16 +153,6 @@ impl Link {
             }
             Wire::Hosted(hosted) => hosted.take_bytes(limit),
         }
-    }
-
-    /// Bytes of messages that wait to be sent.
-    pub fn queued_bytes(&self) -> usize {
-        self.conversation.queued_bytes()
-    }
-
-    /// What those messages count for.
-    pub fn queued_weight(&self) -> usize {
-        self.conversation.queued_weight()
     }
 
     /// Handles bytes from the carrier. Events are appended to `events` in order; an error ends the link.

@@ -356,7 +356,6 @@ impl Swarm {
         let peers = self.devices.present().map(|device| {
             let attached = device.links.first().and_then(|link| self.links.get(link));
             let place = attached.and_then(|attached| attached.carrier.place());
-            let waiting = || device.path.as_ref()?.outbox.as_ref().map(Outbox::bytes);
             PeerStats {
                 peer: device.peer,
                 key: device.key,
@@ -366,7 +365,7 @@ impl Swarm {
                 }),
                 url: place.map(|place| self.endpoint(place).url.clone()),
                 traffic: device.traffic,
-                queued_bytes: attached.map_or_else(|| waiting().unwrap_or(0), |attached| attached.link.queued_bytes()),
+                queued_bytes: self.outbox(device).map_or(0, Outbox::bytes),
             }
         });
         Stats {

@@ -19,10 +19,7 @@ impl Swarm {
         let Some(device) = self.devices.get(peer).filter(|device| device.is_present()) else {
             return 0;
         };
-        match device.links.first().and_then(|link| self.links.get(link)) {
-            Some(attached) => attached.link.queued_weight(),
-            None => device.path.as_ref().and_then(|path| path.outbox.as_ref()).map_or(0, Outbox::weight),
-        }
+        self.outbox(device).map_or(0, Outbox::weight)
     }
 
     /// The same for all peers together.

@@ -122,19 +122,19 @@ impl Swarm {
     /// What a message of this length to a peer would be too much for; nothing if it is not here.
     pub(super) fn bound(&self, peer: PeerId, length: usize) -> Option<Option<Bound>> {
         let device = self.devices.get(peer).filter(|device| device.is_present())?;
-        match device.links.first().and_then(|link| self.links.get(link)) {
-            Some(attached) => Some(attached.link.bound(length)),
-            None => Some(device.path.as_ref()?.outbox.as_ref()?.bound(length)),
-        }
+        Some(self.outbox(device)?.bound(length))
+    }
+
+    /// What waits to be sent to a device: on the link that it is sent messages on, or for want of one in the session.
+    pub(super) fn outbox<'a>(&'a self, device: &'a Device) -> Option<&'a Outbox> {
+        outbox_of(device, &self.links)
     }
 
     /// Gives up what waits for who is missed, as far as a message of this length needs it, and if that helps.
     fn make_room(&mut self, length: usize) {
         let queues = self.memory.queues.clone();
-        let waiting = |device: &Device, links: &Table<LinkId, Attached>| match device.links.first() {
-            Some(first) => links.get(first).map_or(0, |attached| attached.link.queued_bytes()),
-            None => device.path.as_ref().and_then(|path| path.outbox.as_ref()).map_or(0, Outbox::bytes),
-        };
+        let waiting =
+            |device: &Device, links: &Table<LinkId, Attached>| outbox_of(device, links).map_or(0, Outbox::bytes);
         let for_missed = self.devices.missed().map(|device| waiting(device, &self.links)).sum();
         if !queues.would_have_room(length, for_missed) {
             return;
@@ -343,5 +343,12 @@ impl Swarm {
             }
             None => path.outbox = Some(outbox),
         }
+    }
+}
+
+fn outbox_of<'a>(device: &'a Device, links: &'a Table<LinkId, Attached>) -> Option<&'a Outbox> {
+    match device.links.first().and_then(|first| links.get(first)) {
+        Some(attached) => Some(attached.link.outbox()),
+        None => device.path.as_ref()?.outbox.as_ref(),
     }
 }
