@@ -56,7 +56,7 @@ pub enum Code {
     TooManyConnections,
     /// Refused by a relay: this address has too many connections.
     TooManyFromAddress,
-    /// Refused by a relay: too much in too little time.
+    /// Refused by a relay: too many new connections of this address in too little time.
     TooFast,
     /// Refused by a relay: what it sends is not read.
     SlowReader,

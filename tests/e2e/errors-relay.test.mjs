@@ -19,7 +19,7 @@ import { startWebServer } from './support/web-server.mjs';
 /** What Chromium itself says of sockets and requests that fail; no page can silence that. */
 const CHROMIUM = [/^WebSocket connection to '/, /^Failed to load resource: /, /^Access to fetch at .* has been blocked by CORS policy/];
 
-const START_A_RELAY = 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">; wss:// needs TLS in front of it, and a dev server has to pass /relay on, with ws: true. One that is named is tried again by itself.';
+const START_A_RELAY = 'Start a peersockets-relay, or name one that can be reached in install({ relays }) or <meta name="peersockets-relay">; wss:// needs --tls-cert, or a proxy with TLS in front of it, and a dev server has to pass /relay on, with ws: true. One that is named is tried again by itself.';
 const CHECK_THE_URL = 'Check the URL: something answers there, but it is no peersockets-relay, whose path is /relay if nobody changed it. A dev server has to pass /relay on, with ws: true.';
 const NAME_A_URL = 'Name at most 3 relays, each by a ws:// or wss:// URL, in install({ relays }) or <meta name="peersockets-relay">.';
 
@@ -212,7 +212,7 @@ for (const { code, options, reason, remedy } of [
   {
     code: 'too-fast', options: ['--new-connections-burst', '1', '--new-connections-per-second', '1'],
     reason: 'too many new connections from this address: this relay takes 1 at once, then 1 per second',
-    remedy: 'Send less at a time. The relay is tried again by itself; its operator can raise its limit.',
+    remedy: 'Open fewer pages at once from this address. The relay is tried again by itself; its operator can raise its limit.',
   },
 ]) {
   test(`${code}: the relay's limit is named`, async (t) => {
