@@ -1,6 +1,6 @@
 //! `stats()` as JavaScript sees it.
 
-use peersockets_core::stats::{DrivePeerStats, PeerStats, RelayStats, Route, Stats};
+use peersockets_core::swarm::stats::{DrivePeerStats, PeerStats, RelayStats, Route, Stats};
 use serde::Serialize;
 
 /// A picture of everything.

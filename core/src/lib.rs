@@ -24,5 +24,4 @@ pub mod path;
 pub mod rendezvous;
 pub mod secure;
 
-pub mod stats;
 pub mod swarm;

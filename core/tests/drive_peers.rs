@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use peersockets_core::code::Code;
 use peersockets_core::limits;
-use peersockets_core::stats::Route;
+use peersockets_core::swarm::stats::Route;
 use peersockets_core::swarm::{Event, HandleId, PeerId, SocketFailure, State};
 use peersockets_netem::{DrivePeer, World, drive, seconds};
 

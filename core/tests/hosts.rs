@@ -13,7 +13,7 @@ use peersockets_core::error::{LinkError, WireError};
 use peersockets_core::limits;
 use peersockets_core::link::{Beginning, Host, HostAction, Link};
 use peersockets_core::secure::Role;
-use peersockets_core::stats::Route;
+use peersockets_core::swarm::stats::Route;
 use peersockets_core::swarm::{Event, HandleId, LinkId, Output, PeerId, State};
 use peersockets_netem::{World, drive, seconds};
 

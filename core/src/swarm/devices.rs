@@ -4,11 +4,11 @@ use std::collections::VecDeque;
 
 use super::LinkId;
 use super::output::PeerId;
+use super::stats::Traffic;
 use crate::channel::outbox::Outbox;
 use crate::channel::peersockets::{Incarnation, Standing};
 use crate::limits;
 use crate::path::Path;
-use crate::stats::Traffic;
 use crate::table::Table;
 use crate::time::{Duration, Time};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::devices::{Devices, Loss};
 use super::handles::Handles;
 use super::output::{Output, PeerId, Report};
-use super::{Attached, Carrier, LinkId, Pending, Place, Swarm};
+use super::{Attached, Carrier, LinkId, Pending, Swarm};
 use crate::channel::peersockets::Standing;
 use crate::code::Code;
 use crate::conversation::{LinkEvent, Surroundings};
@@ -27,7 +27,7 @@ impl Swarm {
             device: &self.device,
             drive: self.drive.clone(),
             memory: self.memory.clone(),
-            is_drive_peer: !matches!(carrier, Carrier::Circuit { .. }),
+            is_drive_peer: carrier.may_only_replicate(),
         };
         let link = match (carrier, self.host) {
             (Carrier::Circuit { .. }, Some(host)) => Link::hosted(host, beginning, true),
@@ -353,27 +353,5 @@ fn hangup_reason(error: LinkError) -> HangupReason {
         LinkError::ProofTimeout | LinkError::Silent => HangupReason::Timeout,
         // Among them a host's stream that ended by itself: nothing but damage ends one.
         _ => HangupReason::Violation,
-    }
-}
-
-impl Carrier {
-    /// The relay or drive peer whose socket it goes through.
-    pub(super) fn place(self) -> Option<Place> {
-        match self {
-            Self::Circuit { relay, .. } => Some(Place::Relay(relay)),
-            Self::DrivePeer(index) => Some(Place::DrivePeer(index)),
-            Self::Host(_) => None,
-        }
-    }
-
-    /// The WebSocket message that carries a chunk; for last words, also beyond the credit.
-    fn message(self, chunk: Vec<u8>, is_last: bool) -> Vec<u8> {
-        let Self::Circuit { line, .. } = self else {
-            return chunk;
-        };
-        let mut message = Vec::with_capacity(chunk.len() + 19);
-        let frame = if is_last { ToRelay::LastWords(line, &chunk) } else { ToRelay::Data(line, &chunk) };
-        frame.encode(&mut message);
-        message
     }
 }

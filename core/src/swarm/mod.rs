@@ -3,46 +3,51 @@
 //!
 //! See [`Swarm`] for the contract.
 
+mod carrier;
 mod circuits;
 mod devices;
 mod drive_peers;
 mod early;
 mod endpoint;
 mod handles;
+mod handshakes;
 mod hosting;
 mod links;
 mod network;
 mod output;
+mod place;
 mod pressure;
 mod relay;
 mod sessions;
 mod sockets;
+pub mod stats;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::budget::Memory;
-use crate::channel::outbox::{Bound, Outbox, QueueFull};
+use crate::channel::outbox::{Bound, QueueFull};
 use crate::code::Code;
 use crate::drive::DriveKey;
 use crate::limits;
 use crate::link::{Host, Link};
 use crate::random::Random;
-use crate::rendezvous::{HangupReason, Line};
+use crate::rendezvous::HangupReason;
 use crate::secure::{DeviceKey, Entropy, Role};
-use crate::stats::{DrivePeerStats, PeerStats, RelayStats, Route, Stats};
 use crate::table::Table;
 use crate::time::{Duration, Time};
 
+use carrier::Carrier;
 use devices::{Change, Devices};
 use drive_peers::DrivePeer;
 use early::{EarlyMessage, EarlyMessages};
 use endpoint::Endpoint;
 use handles::Handles;
+use handshakes::Handshakes;
 use network::Patience;
+use place::Place;
 use relay::Relay;
 
-pub use crate::stats::Traffic;
 pub use output::{Event, HandleId, Output, PeerId, Report, SocketFailure, SocketId, State};
 
 /// A link of this swarm: from 1, never used again.
@@ -105,24 +110,6 @@ pub struct Swarm {
     last_link: u32,
 }
 
-/// A relay or drive peer, by its place in the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Relay(usize),
-    DrivePeer(usize),
-}
-
-/// What carries a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Carrier {
-    /// A circuit through a relay.
-    Circuit { relay: usize, line: Line },
-    /// A WebSocket of its own to a drive peer.
-    DrivePeer(usize),
-    /// A stream that the host has.
-    Host(Host),
-}
-
 /// A link and what carries it.
 struct Attached {
     link: Link,
@@ -142,12 +129,6 @@ enum Pending {
         peer: PeerId,
         message: Arc<Vec<u8>>,
     },
-}
-
-/// The inbound handshakes that may begin now: a bucket that refills with time.
-struct Handshakes {
-    tokens: f64,
-    filled_at: Time,
 }
 
 impl Swarm {
@@ -170,7 +151,7 @@ impl Swarm {
             handles: Handles::default(),
             early: EarlyMessages::default(),
             pressed: Vec::new(),
-            handshakes: Handshakes { tokens: f64::from(limits::HANDSHAKES_PER_SECOND), filled_at: now },
+            handshakes: Handshakes::new(now),
             outputs: VecDeque::new(),
             ready: VecDeque::new(),
             over: Vec::new(),
@@ -344,40 +325,6 @@ impl Swarm {
         self.state
     }
 
-    /// What goes on, for people to look at.
-    pub fn stats(&self) -> Stats {
-        let relay = |relay: &Relay| RelayStats {
-            url: relay.endpoint.url.clone(),
-            phase: relay.endpoint.phase.name(),
-            circuits: relay.circuits(),
-        };
-        let drive_peer =
-            |peer: &DrivePeer| DrivePeerStats { url: peer.endpoint.url.clone(), phase: peer.endpoint.phase.name() };
-        let peers = self.devices.present().map(|device| {
-            let attached = device.links.first().and_then(|link| self.links.get(link));
-            let place = attached.and_then(|attached| attached.carrier.place());
-            PeerStats {
-                peer: device.peer,
-                key: device.key,
-                route: attached.map_or(Route::None, |attached| match attached.carrier {
-                    Carrier::Circuit { .. } => Route::Relay,
-                    Carrier::DrivePeer(_) | Carrier::Host(_) => Route::Direct,
-                }),
-                url: place.map(|place| self.endpoint(place).url.clone()),
-                traffic: device.traffic,
-                queued_bytes: self.outbox(device).map_or(0, Outbox::bytes),
-            }
-        });
-        Stats {
-            state: self.state,
-            discovery_key: self.drive.discovery_key(),
-            device_key: self.device.public(),
-            relays: self.relays.iter().map(relay).collect(),
-            drive_peers: self.drive_peers.iter().map(drive_peer).collect(),
-            peers: peers.collect(),
-        }
-    }
-
     /// Whether a message to an id that nobody has waits for whoever gets it.
     fn keeps_early(&self, peer: PeerId) -> bool {
         !self.is_settled && peer.0 > 0 && self.state != State::Closed
@@ -516,20 +463,6 @@ fn unsent(handle: HandleId, topic: &Arc<str>, peer: PeerId, code: Code, text: St
 
 fn too_early() -> String {
     format!("{} messages or {} bytes wait for the first relay already", limits::EARLY_MESSAGES, limits::EARLY_BYTES)
-}
-
-impl Handshakes {
-    fn take(&mut self, now: Time) -> bool {
-        let rate = f64::from(limits::HANDSHAKES_PER_SECOND);
-        let refilled = self.tokens + now.since(self.filled_at).as_secs_f64() * rate;
-        self.filled_at = now;
-        self.tokens = refilled.min(rate);
-        let is_allowed = self.tokens >= 1.0;
-        if is_allowed {
-            self.tokens -= 1.0;
-        }
-        is_allowed
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use super::{LinkId, Place, Swarm};
 use crate::code::Code;
 use crate::limits;
 use crate::quote::{quoted, without_token};
-use crate::rendezvous::SUBPROTOCOL;
 use crate::time::Time;
 
 /// Characters of a URL that people are shown, where it is none.
@@ -235,31 +234,6 @@ impl Swarm {
         }
     }
 
-    /// Every relay and drive peer of the lists.
-    pub(super) fn places(&self) -> Vec<Place> {
-        let relays = (0..self.relays.len()).map(Place::Relay);
-        relays.chain((0..self.drive_peers.len()).map(Place::DrivePeer)).collect()
-    }
-
-    pub(super) fn endpoints(&self) -> impl Iterator<Item = &Endpoint> {
-        let relays = self.relays.iter().map(|relay| &relay.endpoint);
-        relays.chain(self.drive_peers.iter().map(|peer| &peer.endpoint))
-    }
-
-    pub(super) fn endpoint(&self, place: Place) -> &Endpoint {
-        match place {
-            Place::Relay(index) => &self.relays[index].endpoint,
-            Place::DrivePeer(index) => &self.drive_peers[index].endpoint,
-        }
-    }
-
-    pub(super) fn endpoint_mut(&mut self, place: Place) -> &mut Endpoint {
-        match place {
-            Place::Relay(index) => &mut self.relays[index].endpoint,
-            Place::DrivePeer(index) => &mut self.drive_peers[index].endpoint,
-        }
-    }
-
     /// Forgets what goes through a place, and gives those links.
     pub(super) fn take_links(&mut self, place: Place) -> Vec<LinkId> {
         match place {
@@ -278,54 +252,6 @@ impl Swarm {
         endpoint.open(socket, now);
         let url = endpoint.target.clone();
         self.output(Output::Open { socket, url, subprotocol: place.subprotocol() });
-    }
-
-    pub(super) fn place_of(&self, socket: SocketId) -> Option<Place> {
-        self.places().into_iter().find(|place| self.endpoint(*place).socket() == Some(socket))
-    }
-}
-
-impl Place {
-    fn noun(self) -> &'static str {
-        match self {
-            Self::Relay(_) => "relay",
-            Self::DrivePeer(_) => "drive peer",
-        }
-    }
-
-    fn subprotocol(self) -> Option<&'static str> {
-        match self {
-            Self::Relay(_) => Some(SUBPROTOCOL),
-            Self::DrivePeer(_) => None,
-        }
-    }
-
-    fn longest_message(self) -> usize {
-        match self {
-            Self::Relay(_) => limits::RELAY_MESSAGE,
-            Self::DrivePeer(_) => limits::DRIVE_PEER_MESSAGE,
-        }
-    }
-
-    fn bad_url(self) -> Code {
-        match self {
-            Self::Relay(_) => Code::BadRelayUrl,
-            Self::DrivePeer(_) => Code::BadPeerUrl,
-        }
-    }
-
-    fn unreachable(self) -> Code {
-        match self {
-            Self::Relay(_) => Code::NoRelay,
-            Self::DrivePeer(_) => Code::NoPeer,
-        }
-    }
-
-    fn stranger(self) -> Code {
-        match self {
-            Self::Relay(_) => Code::NotARelay,
-            Self::DrivePeer(_) => Code::NotAPeer,
-        }
     }
 }
 

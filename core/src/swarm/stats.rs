@@ -1,6 +1,10 @@
 //! What goes on, for people to look at. Nothing here decides anything.
 
-use crate::swarm::{PeerId, State};
+use super::drive_peers::DrivePeer;
+use super::output::{PeerId, State};
+use super::relay::Relay;
+use super::{Carrier, Swarm};
+use crate::channel::outbox::Outbox;
 
 /// A picture of one swarm.
 #[derive(Clone, Debug)]
@@ -76,6 +80,42 @@ pub struct PeerStats {
     pub url: Option<String>,
     /// What went to and fro.
     pub traffic: Traffic,
-    /// Bytes that wait to be sent to it.
+    /// Bytes that wait to be sent to it, or that it has not acknowledged.
     pub queued_bytes: usize,
+}
+
+impl Swarm {
+    /// What goes on, for people to look at.
+    pub fn stats(&self) -> Stats {
+        let relay = |relay: &Relay| RelayStats {
+            url: relay.endpoint.url.clone(),
+            phase: relay.endpoint.phase.name(),
+            circuits: relay.circuits(),
+        };
+        let drive_peer =
+            |peer: &DrivePeer| DrivePeerStats { url: peer.endpoint.url.clone(), phase: peer.endpoint.phase.name() };
+        let peers = self.devices.present().map(|device| {
+            let attached = device.links.first().and_then(|link| self.links.get(link));
+            let place = attached.and_then(|attached| attached.carrier.place());
+            PeerStats {
+                peer: device.peer,
+                key: device.key,
+                route: attached.map_or(Route::None, |attached| match attached.carrier {
+                    Carrier::Circuit { .. } => Route::Relay,
+                    Carrier::DrivePeer(_) | Carrier::Host(_) => Route::Direct,
+                }),
+                url: place.map(|place| self.endpoint(place).url.clone()),
+                traffic: device.traffic,
+                queued_bytes: self.outbox(device).map_or(0, Outbox::bytes),
+            }
+        });
+        Stats {
+            state: self.state,
+            discovery_key: self.drive.discovery_key(),
+            device_key: self.device.public(),
+            relays: self.relays.iter().map(relay).collect(),
+            drive_peers: self.drive_peers.iter().map(drive_peer).collect(),
+            peers: peers.collect(),
+        }
+    }
 }
