@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -18,12 +17,7 @@ use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::limits::{ACCEPT_PAUSE, HTTP_HEAD, HTTP_HEAD_TIME};
-
-/// Connections at once. They take no client's place.
-const CONNECTIONS: usize = 16;
-/// Longest life of a connection: whoever scrapes comes again.
-const LIFE: Duration = Duration::from_secs(60);
+use crate::limits::{ACCEPT_PAUSE, ADMIN_CONNECTIONS, HTTP_HEAD, HTTP_HEAD_TIME, HTTP_LIFE};
 
 /// The operator's listening socket.
 #[derive(Debug)]
@@ -45,7 +39,7 @@ impl Admin {
 
     /// Serves until it is dropped.
     pub async fn run(&self) {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let places = Arc::new(Semaphore::new(ADMIN_CONNECTIONS));
         loop {
             // A place first: what is too much waits in the system's queue.
             let Ok(place) = places.clone().acquire_owned().await else { return };
@@ -66,7 +60,7 @@ impl Admin {
                     .header_read_timeout(HTTP_HEAD_TIME)
                     .max_buf_size(HTTP_HEAD)
                     .serve_connection(TokioIo::new(stream), service);
-                if let Ok(Err(error)) = timeout(LIFE, connection).await {
+                if let Ok(Err(error)) = timeout(HTTP_LIFE, connection).await {
                     debug!(%error, "a connection of the operator failed");
                 }
                 drop(place);

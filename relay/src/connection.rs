@@ -23,7 +23,7 @@ use tungstenite::protocol::frame::coding::{Data, OpCode};
 
 use crate::access::Pass;
 use crate::address::ClientAddress;
-use crate::limits::{BATCH, FAREWELL_BYTES, FAREWELL_TIME, Limits, READ};
+use crate::limits::{BATCH, FAREWELL_BYTES, FAREWELL_TIME, Limits, MESSAGE_COST, READ};
 use crate::mailbox::{Broken, Mailbox};
 use crate::read_limit::ReadLimit;
 use crate::refusal::Refusal;
@@ -32,9 +32,6 @@ use crate::rooms::{RoomId, Rooms};
 use crate::stream::{ReadHalf, Stream};
 use crate::traffic::Traffic;
 use crate::websocket::{Incoming, Message, put_close, put_message};
-
-/// Bytes by which a message counts beyond its own: even an empty ping costs us an answer.
-const MESSAGE_COST: usize = 64;
 
 /// A client after its upgrade to a WebSocket.
 pub struct Connection<R: Rooms> {

@@ -18,13 +18,18 @@ pub const HTTP_HEAD: usize = 16 * 1024;
 pub const NEWCOMER_TIME: Duration = Duration::from_secs(5);
 /// Time for an HTTP connection to send the head of the next request.
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(5);
-/// Longest life of an HTTP connection, but for the answer that is under way then: so nobody holds a place by asking again and again.
+/// Longest life of an HTTP connection, but for the answer to a client that is under way then: so nobody holds a place by asking again and
+/// again.
 pub const HTTP_LIFE: Duration = Duration::from_secs(60);
 /// Connections used for anything but a WebSocket, beyond those of `--connections`: pages get through at a
 /// full relay, and downloads take no WebSocket's place.
 pub const HTTP_CONNECTIONS: usize = 256;
 /// The same for one address.
 pub const HTTP_CONNECTIONS_PER_ADDRESS: usize = 64;
+/// The operator's connections at once. They take no client's place.
+pub const ADMIN_CONNECTIONS: usize = 16;
+/// Connections that the system keeps until they are accepted.
+pub const BACKLOG: u32 = 1_024;
 /// The least number of connections beyond all others, so that a full relay can still hear what a newcomer wants and refuse it.
 pub const NEWCOMERS: usize = 256;
 /// Connections of one address that have asked for nothing yet, unless `--new-connections-burst` is more.
@@ -43,6 +48,10 @@ pub const ADDRESSES: usize = 16_384;
 pub const FAREWELL_TIME: Duration = Duration::from_secs(1);
 /// Bytes that are still read from a client which is refused at the door: closing on unread ones could destroy the refusal on its way.
 pub const FAREWELL_BYTES: usize = 128 * 1024;
+/// Time that clients get to take their farewell when the relay ends. The whole end takes less than 2 s.
+pub const SHUTDOWN_TIME: Duration = Duration::from_millis(1_500);
+/// Bytes by which a message counts beyond its own in `--client-rate`: even an empty ping costs us an answer.
+pub const MESSAGE_COST: usize = 64;
 /// Frames of one socket that are passed on before their receivers are woken and others get their turn.
 pub const BATCH: usize = 64;
 
@@ -120,7 +129,7 @@ pub struct Limits {
     pub total_burst: Option<usize>,
 
     /// Bytes that wait for one client. They are lent as credit to whoever sends to it, a circuit at most half of what is free: who has
-    /// used its own up waits for no one else, and nothing is lost. Clients of version 0.1 know no credit: they are not read meanwhile.
+    /// used its own up waits for no one else, and nothing is lost. Clients of the first build know no credit: they are not read meanwhile.
     #[arg(long, value_name = "BYTES", default_value_t = 1024 * 1024, value_parser = count(4_096, 1 << 30))]
     pub queue: usize,
 

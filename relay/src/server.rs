@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use futures_util::future::Either;
@@ -17,7 +16,7 @@ use crate::access::{Access, UnusableSecret};
 use crate::address::{ClientAddress, is_trusted};
 use crate::admin::Admin;
 use crate::http::Http;
-use crate::limits::{ACCEPT_PAUSE, NEWCOMER_TIME, SEND_BUFFER};
+use crate::limits::{ACCEPT_PAUSE, BACKLOG, NEWCOMER_TIME, SEND_BUFFER, SHUTDOWN_TIME};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::relay::Relay;
@@ -28,11 +27,6 @@ use crate::stream::Stream;
 use crate::tls::{Tls, TlsError};
 use crate::traffic::Counted;
 use crate::upgrade::Peer;
-
-/// Time that clients get to take their farewell when the relay ends. The whole end takes less than 2 s.
-const SHUTDOWN_TIME: Duration = Duration::from_millis(1_500);
-/// Connections that the system keeps until they are accepted.
-const BACKLOG: u32 = 1_024;
 
 /// A relay that listens.
 #[derive(Debug)]
