@@ -36,7 +36,7 @@ pub struct Relay {
     pub(crate) held: Vec<Delivery>,
     pub(crate) members: BTreeMap<Member, (usize, SocketId)>,
     last_member: Member,
-    /// Whether it lends no credit, as those of the first release.
+    /// Whether it lends no credit, as those of the first build.
     pub is_old: bool,
     /// What it has to lend for each circuit.
     pub pool: usize,

@@ -28,7 +28,7 @@ const TOPICS: [&str; 2] = ["chat", "files"];
 pub enum Kind {
     /// A page.
     Page,
-    /// A page that keeps no sessions, as those of the first release.
+    /// A page that keeps no sessions, as those of the first build.
     Sessionless,
     /// A process that holds the drive. It can end and be started again: another device then, with the same key.
     Host,

@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    /// One whose devices keep no sessions, as those of the first release.
+    /// One whose devices keep no sessions, as those of the first build.
     pub fn without_sessions(relays: usize) -> Self {
         Self { session_time: Some(Duration::ZERO), ..Self::new(relays) }
     }

@@ -346,7 +346,7 @@ async fn who_says_too_late_that_it_keeps_to_credit_is_closed() {
     }
 }
 
-/// Clients of the first release know no credit, get none, and have no part in it.
+/// Clients of the first build know no credit, get none, and have no part in it.
 #[tokio::test]
 async fn old_clients_and_new_ones_understand_each_other() {
     const TOTAL: usize = 4 * 1024 * 1024;
