@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use peersockets_core::code::Code;
 use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, ToRelay};
-use peersockets_core::swarm::{Config, Event, HandleId, Output, PeerId, SocketFailure, SocketId, Swarm};
+use peersockets_core::swarm::{Config, Event, HandleId, Output, PeerId, SocketFailure, SocketId, State, Swarm};
 use peersockets_core::time::Time;
-use peersockets_netem::{World, drive, seconds};
+use peersockets_netem::{Relay, World, drive, seconds};
 
 const FIRST: PeerId = PeerId(1);
 
@@ -163,6 +163,91 @@ fn a_retry_that_was_asked_for_makes_the_next_pauses_short_again() {
     let before = world.relays[0].attempts.len();
     world.advance(seconds(0.8));
     assert_eq!(world.relays[0].attempts.len(), before + 1);
+}
+
+#[test]
+fn a_relay_that_welcomes_and_then_refuses_is_tried_ever_later_and_reported_once() {
+    let mut world = World::new(1);
+    world.relays[0].is_moody = true;
+    let device = world.add(&[0]);
+    world.advance(seconds(300.0));
+    assert!(world.relays[0].attempts.len() < 25, "{} attempts in 300 s", world.relays[0].attempts.len());
+    let codes: Vec<_> = world.reports(device).into_iter().map(|report| report.code).collect();
+    assert_eq!(codes, [Code::TooFast]);
+}
+
+#[test]
+fn a_malformed_relay_frame_ends_that_socket_only() {
+    for bytes in
+        [&[][..], &[0], &[1], &[2, 1], &[3, 1], &[0xff; 64], &[1, 1, 0, 0xfe, 0xff, 0xff, 0xff, 0xff], &[1, 9, 0, 0]]
+    {
+        let mut world = World::new(2);
+        let devices = [world.add(&[0, 1]), world.add(&[1])];
+        let watch = world.devices[0].swarm.watch();
+        world.settle();
+        world.events(0);
+        let (socket, now) = (world.socket(0, 0), world.now);
+        world.devices[0].swarm.handle_socket_message(now, socket, bytes);
+        let reports = world.reports(0);
+        assert_eq!(reports.len(), 1, "{bytes:?}");
+        assert_eq!(reports[0].code.name(), "not-a-relay");
+        assert_eq!(world.state(0), State::Ready);
+        assert!(world.presence(0, watch).is_empty(), "the other relay's peer stays");
+        world.advance(seconds(2.0));
+        assert_eq!(world.devices[devices[0]].swarm.stats().relays[0].phase, "joined", "and it is tried again");
+    }
+}
+
+#[test]
+fn retries_back_off_with_jitter_and_at_once_on_request() {
+    let mut world = World::new(1);
+    world.relays[0].is_up = false;
+    let devices = [world.add(&[0]), world.add(&[0])];
+    world.advance(seconds(300.0));
+    let mut pauses = Vec::new();
+    for device in devices {
+        let times: Vec<_> =
+            world.relays[0].attempts.iter().filter(|(who, _)| *who == device).map(|(_, at)| *at).collect();
+        pauses.push(times.windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64()).collect::<Vec<_>>());
+        let reports = world.reports(device);
+        assert_eq!(reports.len(), 1, "an outage is reported once");
+        assert_eq!((reports[0].code.name(), reports[0].url.as_deref()), ("no-relay", Some("ws://relay0/relay")));
+        assert_eq!(world.state(device), State::Offline);
+    }
+    for (index, pause) in pauses[0].iter().enumerate() {
+        let expected = (0.5 * f64::from(1 << index.min(10) as u32)).min(30.0);
+        assert!((expected * 0.5..=expected * 1.5).contains(pause), "pause {index} is {pause} s");
+    }
+    assert_ne!(pauses[0], pauses[1]);
+
+    world.relays[0].is_up = true;
+    let now = world.now;
+    world.devices[0].swarm.retry(now);
+    world.settle();
+    assert_eq!(world.state(0), State::Ready);
+}
+
+#[test]
+fn a_relay_that_never_answers_is_given_up_after_ten_seconds() {
+    let mut world = World::new(1);
+    world.relays[0].is_mute = true;
+    let device = world.add(&[0]);
+    world.advance(seconds(9.9));
+    assert!(world.reports(device).is_empty());
+    world.advance(seconds(0.2));
+    assert_eq!(world.reports(device)[0].code.name(), "no-relay");
+}
+
+#[test]
+fn relays_that_cannot_be_used_are_reported() {
+    let mut world = World::new(4);
+    let device = world.add(&[0, 1, 2, 3, 0]);
+    world.relays.push(Relay::named("https://relay/"));
+    let other = world.add(&[4]);
+    assert_eq!(world.reports(device)[0].url.as_deref(), Some("ws://relay3/relay"));
+    let reports = world.reports(other);
+    assert_eq!((reports[0].code.name(), reports[0].url.as_deref()), ("bad-relay-url", Some("https://relay/")));
+    assert_eq!(world.state(other), State::Offline);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Several swarms and their relays in virtual time: nothing waits, everything happens when it is told to.
 //!
-//! The relays here follow PROTOCOL.md §3 on honest input and do nothing else; the real one has its own tests, and
+//! The relays here follow PROTOCOL.md §3 on honest input, unless a test has them lie or meddle; the real one has its own tests, and
 //! `tests/e2e` runs both together.
 
 use std::collections::{BTreeMap, BTreeSet};
