@@ -5,6 +5,7 @@ use std::rc::{Rc, Weak};
 
 use gloo_events::EventListener;
 use js_sys::{ArrayBuffer, Promise, Reflect, Uint8Array};
+use peersockets_core::rendezvous::HTTP_HEADER;
 use peersockets_core::swarm::{SocketFailure, SocketId};
 use peersockets_core::time::Duration;
 use wasm_bindgen::prelude::*;
@@ -19,8 +20,6 @@ use crate::page::{self, Lifeline, Timer};
 
 /// Longest time that finding out about a failure may take.
 const PROBE_TIME: Duration = Duration::from_secs(5);
-/// The header by which a relay's answer to plain HTTP is known.
-const RELAY_HEADER: &str = "x-peersockets-relay";
 /// What a web server answers that passes requests on to somebody who is not there.
 const NOBODY_BEHIND_PROXY: [u16; 3] = [502, 503, 504];
 
@@ -190,7 +189,7 @@ fn is_loopback(url: &str) -> bool {
 async fn diagnose(url: &str, signal: &AbortSignal) -> SocketFailure {
     let readable = request(url, RequestMode::Cors, RequestRedirect::Manual, signal);
     match readable.await {
-        Ok(answer) if answer.headers().has(RELAY_HEADER).unwrap_or(false) => SocketFailure::OnlyHttpOfRelay,
+        Ok(answer) if answer.headers().has(HTTP_HEADER).unwrap_or(false) => SocketFailure::OnlyHttpOfRelay,
         Ok(answer) if NOBODY_BEHIND_PROXY.contains(&answer.status()) => SocketFailure::Unreachable,
         Ok(_) => SocketFailure::Stranger,
         Err(_) if answers_unread(url, signal).await => SocketFailure::Stranger,

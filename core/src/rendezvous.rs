@@ -10,6 +10,8 @@ use crate::wire::encoding::{Encode, Reader};
 
 /// The WebSocket subprotocol that both ends must name.
 pub const SUBPROTOCOL: &str = "peersockets.relay.v1";
+/// The HTTP header by which a page that could not open a WebSocket tells a relay from another server.
+pub const HTTP_HEADER: &str = "x-peersockets-relay";
 
 /// Flag of WELCOME: the relay lends credit.
 const LENDS: u64 = 1;

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use peersockets_core::rendezvous::SUBPROTOCOL;
+use peersockets_core::rendezvous::{HTTP_HEADER, SUBPROTOCOL};
 use tracing::debug;
 use tungstenite::handshake::derive_accept_key;
 
@@ -20,9 +20,6 @@ use crate::connection::Connection;
 use crate::relay::Relay;
 use crate::rooms::Rooms;
 use crate::stream::Stream;
-
-/// By this header a page that could not open a WebSocket tells a relay from another server.
-const RELAY_HEADER: HeaderName = HeaderName::from_static("x-peersockets-relay");
 
 /// The TCP connection that a request came over.
 #[derive(Clone, Debug)]
@@ -133,9 +130,9 @@ fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
 /// Headers by which a page of any origin recognises the relay.
 pub fn about_relay() -> [(HeaderName, HeaderValue); 3] {
     [
-        (RELAY_HEADER, HeaderValue::from_static("v1")),
+        (HeaderName::from_static(HTTP_HEADER), HeaderValue::from_static("v1")),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-        (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-peersockets-relay")),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(HTTP_HEADER)),
     ]
 }
 
