@@ -73,7 +73,7 @@ impl Mailbox {
     /// Puts a frame in, if there is room. A frame may go beyond the capacity, so that large ones don't starve.
     pub fn post(&self, frame: &FromRelay<'_>) -> Posted {
         let mut state = self.state();
-        if state.closed {
+        if state.is_over() {
             Posted::Closed
         } else if state.queue.is_full() {
             Posted::Full
@@ -459,5 +459,35 @@ mod tests {
             mailbox.send();
             assert!(delivering.now_or_never().is_some_and(|end| end.is_err()), "{frames} frames");
         }
+    }
+
+    #[tokio::test]
+    async fn nothing_comes_behind_a_frame_that_overflowed() {
+        let (half, mut client) = duplex(40);
+        let mailbox = Mailbox::new(100, RESERVE, Box::new(half));
+        (0..272).for_each(|_| mailbox.post_now(&FromRelay::Left(1)));
+        mailbox.send();
+        while !mailbox.state().queue.has_overflowed() {
+            mailbox.post_now(&FromRelay::Left(1));
+        }
+        // The client reads on. Before its connection comes to what overflowed there is room again.
+        let mut delivering = std::pin::pin!(mailbox.deliver());
+        while mailbox.is_full() {
+            assert!(delivering.as_mut().now_or_never().is_none());
+            assert!(client.read_exact(&mut [0; 40]).now_or_never().is_some_and(|read| read.is_ok()));
+        }
+        assert_eq!(mailbox.post(&FromRelay::Data(LINE, b"abc")), Posted::Closed);
+    }
+
+    #[tokio::test]
+    async fn a_farewell_is_the_last_that_a_client_gets() {
+        let (mailbox, mut client) = with_client(1_000);
+        mailbox.post_now(&FromRelay::Left(7));
+        mailbox.pong(b"it asked");
+        let close = [0x88, 0];
+        mailbox.finish(&[], &close).await.expect("there is room");
+        let mut frames = Vec::new();
+        client.read_to_end(&mut frames).await.expect("the end");
+        assert_eq!(payloads(&frames), [vec![5, 7], vec![]]);
     }
 }

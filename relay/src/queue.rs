@@ -107,9 +107,10 @@ impl Queue {
         self.look();
     }
 
-    /// What is left is for a client that is sent away: an overflow no longer matters.
+    /// What is left is for a client that is sent away: an overflow no longer matters, nor a ping.
     pub fn pardon(&mut self) {
         self.has_overflowed = false;
+        self.pong = None;
     }
 
     /// Puts finished WebSocket frames behind all others.
