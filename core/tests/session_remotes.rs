@@ -8,10 +8,11 @@ use peersockets_core::channel::peersockets::{
     ACK, GOODBYE, Incarnation, MESSAGE, RESUME, Standing, TOPIC, open_handshake, verify_open,
 };
 use peersockets_core::conversation::{Established, Heard};
+use peersockets_core::limits;
 use peersockets_core::link::{Host, HostAction};
 use peersockets_core::secure::Role;
 use peersockets_core::swarm::{Config, Event, HandleId, LinkId, Output, PeerId, Swarm};
-use peersockets_core::time::Time;
+use peersockets_core::time::{Duration, Time};
 use peersockets_netem::drive;
 
 /// A device of ours, and a remote made by hand that keeps a session with it.
@@ -63,6 +64,12 @@ impl Remote {
         let standing = Standing { own, other, received };
         let handshake = open_handshake(&drive(1), Role::Responder, &HASH, Some(&standing));
         self.swarm.handle_stream_heard(self.now, self.link, Heard::Opened(&handshake));
+        self.drain();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.swarm.handle_timeout(self.now);
         self.drain();
     }
 
@@ -141,6 +148,23 @@ fn an_acknowledgement_of_what_was_never_sent_ends_its_link() {
     assert!(!remote.has_ended, "an older one says nothing new");
     remote.say(ACK, &[2]);
     assert!(remote.has_ended);
+}
+
+#[test]
+fn what_comes_again_is_acknowledged_again() {
+    let mut remote = Remote::new();
+    for _ in 0..2 {
+        let link = remote.link;
+        remote.said.clear();
+        remote.send(1, &[b"one"]);
+        remote.pass(limits::ACK_AFTER);
+        let acknowledged: Vec<&Frame> = remote.said.iter().filter(|frame| frame.kind == ACK).collect();
+        assert!(matches!(acknowledged[..], [frame] if frame.payload == [1]), "on {link:?}");
+        // The acknowledgement never came.
+        remote.swarm.handle_stream_ended(remote.now, link);
+        remote.connect(0, remote.ours.map(|ours| ours.own), 0);
+    }
+    assert_eq!(remote.arrived(), [b"one".to_vec()]);
 }
 
 #[test]

@@ -447,6 +447,28 @@ mod tests {
     }
 
     #[test]
+    fn what_arrives_elsewhere_while_it_is_repeated_is_left_out_and_the_next_number_told_anew() {
+        // The acknowledgement comes before the first message, in the middle of it, and behind it.
+        for frames in 1..=4 {
+            let mut outbox = Outbox::of_session(Budget::new(usize::MAX));
+            let messages = [vec![1; PART + 1], vec![2; 10], vec![3; 10]];
+            messages.iter().for_each(|message| outbox.push(&"chat".into(), message.clone()).unwrap());
+            while outbox.next_frame().is_some() {}
+            outbox.restart();
+            let begun: Vec<_> = (0..frames).filter_map(|_| outbox.next_frame()).map(|frame| frame.kind).collect();
+            assert_eq!(begun, [RESUME, TOPIC, FIRST, NEXT][..frames]);
+            assert!(outbox.acknowledge(1));
+            let rest: Vec<_> = std::iter::from_fn(|| outbox.next_frame()).collect();
+            let kinds: Vec<_> = rest.iter().map(|frame| frame.kind).collect();
+            if frames == 4 {
+                assert_eq!(kinds, [MESSAGE, MESSAGE], "their numbers follow from the first");
+            } else {
+                assert_eq!((&kinds[..], &rest[0].payload[..]), (&[RESUME, TOPIC, MESSAGE, MESSAGE][..], &[2][..]));
+            }
+        }
+    }
+
+    #[test]
     fn a_full_queue_gives_the_message_back() {
         let topic = "chat".into();
         let mut outbox = outbox();
