@@ -58,12 +58,12 @@ pub const SEND_QUEUE: usize = 16 * 1024 * 1024;
 pub const SEND_HIGH_WATER: usize = 1024 * 1024;
 /// Bytes down to which they have to go for that.
 pub const SEND_LOW_WATER: usize = 256 * 1024;
-/// What a message counts for beside its bytes, in the two above and in what the application is told of them: whoever keeps below the
-/// high water keeps below [`SEND_QUEUE_MESSAGES`] too, however short the messages are.
+/// What a message counts for beside its bytes, in the two above, in what the application is told of them and in [`SEND_QUEUES`]: whoever
+/// keeps below the high water keeps below [`SEND_QUEUE_MESSAGES`] too, however short the messages are.
 pub const MESSAGE_WEIGHT: usize = 32;
 /// Messages queued towards one peer, above which `send` fails with `queue-full`: an empty one costs memory too.
 pub const SEND_QUEUE_MESSAGES: usize = 65_536;
-/// The same of all peers together, those included that are missed.
+/// Bytes queued towards all peers together, those included that are missed, and [`MESSAGE_WEIGHT`] for each message.
 pub const SEND_QUEUES: usize = 64 * 1024 * 1024;
 /// Bytes of a link's queue that are still sent before its goodbye. A page that closes has no time for more.
 pub const LAST_WORDS: usize = 65_536;

@@ -9,6 +9,9 @@ use peersockets_core::swarm::{Event, HandleId, PeerId, State};
 use peersockets_core::time::Duration;
 use peersockets_netem::{Weather, World, seconds};
 
+/// Bytes of a message that counts for so many in the queues of all peers.
+const MEBIBYTE: usize = (1 << 20) - limits::MESSAGE_WEIGHT;
+
 #[test]
 fn what_was_in_flight_on_a_link_that_broke_comes_on_the_next_one() {
     for cut_device in [0, 1] {
@@ -296,7 +299,7 @@ fn what_waits_for_who_is_missed_makes_room_for_who_is_here_and_is_reported() {
         world.go_offline(*device);
         world.kill_sockets(*device);
         for _ in 0..16 {
-            world.devices[sender].swarm.send(topic, PeerId(index as u32 + 1), vec![0; (1 << 20) - 1]);
+            world.devices[sender].swarm.send(topic, PeerId(index as u32 + 1), vec![0; MEBIBYTE]);
         }
         world.advance(seconds(13.0));
         let codes: Vec<_> = world.reports(sender).into_iter().map(|report| (report.code.name(), report.peer)).collect();
@@ -320,7 +323,7 @@ fn what_waits_for_who_is_missed_makes_room_though_its_link_is_still_open() {
     for (index, device) in others[..crowd].iter().enumerate() {
         world.go_offline(*device);
         for _ in 0..16 {
-            world.devices[sender].swarm.send(topic, PeerId(index as u32 + 1), vec![0; 1 << 20]);
+            world.devices[sender].swarm.send(topic, PeerId(index as u32 + 1), vec![0; MEBIBYTE]);
         }
     }
     world.advance(seconds(5.5));
@@ -386,7 +389,7 @@ fn a_message_to_who_left_costs_nobody_what_is_kept_for_him() {
         world.go_offline(*device);
         world.kill_sockets(*device);
         for _ in 0..16 {
-            world.devices[sender].swarm.send(topic, PeerId(index as u32 + 1), vec![0; (1 << 20) - 1]);
+            world.devices[sender].swarm.send(topic, PeerId(index as u32 + 1), vec![0; MEBIBYTE]);
         }
         world.advance(seconds(13.0));
     }

@@ -110,7 +110,7 @@ test('the_readme_states_the_limits_of_rust', async () => {
     ['message', [MESSAGE]],
     ['topic name; topics joined', [TOPIC_NAME, TOPICS]],
     ['waiting to be sent to one peer', [SEND_QUEUE, limits.SEND_HIGH_WATER], SEND_QUEUE_MESSAGES, TOPICS],
-    ['waiting to be sent to all peers', [limits.SEND_QUEUES]],
+    ['waiting to be sent to all peers', [limits.SEND_QUEUES, limits.MESSAGE_WEIGHT]],
     ['sent before the first relay is joined', [EARLY_MESSAGES, EARLY_BYTES]],
     ['incomplete messages, from all peers', [limits.REASSEMBLY]],
     ['devices of one drive; of them behind one address', [limits.ROOM, limits.ROOM_PER_ADDRESS]],

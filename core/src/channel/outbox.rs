@@ -121,7 +121,7 @@ impl Outbox {
             Some(Bound::Messages)
         } else if self.bytes + length > limits::SEND_QUEUE {
             Some(Bound::Bytes)
-        } else if !self.budget.has_room(length) {
+        } else if !self.budget.has_room(length + limits::MESSAGE_WEIGHT) {
             Some(Bound::All)
         } else {
             None
@@ -137,7 +137,7 @@ impl Outbox {
             return Err(QueueFull { message, bound: Bound::Topics });
         };
         // That there is room was seen above.
-        self.budget.take(message.len());
+        self.budget.take(message.len() + limits::MESSAGE_WEIGHT);
         self.bytes += message.len();
         self.waiting += 1;
         self.slots[slot].queue.push_back(message);
@@ -184,12 +184,13 @@ impl Outbox {
             return false;
         }
         let unacknowledged = usize::try_from(session.finished - count).unwrap_or(usize::MAX);
-        let mut freed = 0;
+        let (mut messages, mut bytes) = (0, 0);
         while session.kept.len() > unacknowledged {
             let Some((_, message)) = session.kept.pop_front() else {
                 break;
             };
-            freed += message.len();
+            messages += 1;
+            bytes += message.len();
             if session.repeated > 0 {
                 session.repeated -= 1;
             } else if session.is_announced {
@@ -197,7 +198,7 @@ impl Outbox {
                 session.begin_again();
             }
         }
-        self.free(freed);
+        self.free(messages, bytes);
         true
     }
 
@@ -224,7 +225,7 @@ impl Outbox {
         let message = slot.queue.pop_front()?;
         let topic = slot.topic.clone();
         self.waiting -= 1;
-        self.free(message.len());
+        self.free(1, message.len());
         Some((topic, message))
     }
 
@@ -251,7 +252,7 @@ impl Outbox {
             self.waiting -= 1;
             match &mut self.session {
                 Some(session) => session.finish(slot.topic.clone(), message),
-                None => self.free(message.len()),
+                None => self.free(1, message.len()),
             }
         }
         Some(frame)
@@ -265,9 +266,9 @@ impl Outbox {
         self.session.as_ref().and_then(Sent::to_repeat)
     }
 
-    fn free(&mut self, bytes: usize) {
+    fn free(&mut self, messages: usize, bytes: usize) {
         self.bytes -= bytes;
-        self.budget.give_back(bytes);
+        self.budget.give_back(bytes + messages * limits::MESSAGE_WEIGHT);
     }
 
     fn next_slot(&self) -> Option<usize> {
@@ -293,7 +294,7 @@ impl Outbox {
 
 impl Drop for Outbox {
     fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
+        self.budget.give_back(self.weight());
     }
 }
 
@@ -480,6 +481,24 @@ mod tests {
             outbox.next_frame();
         }
         outbox.push(&topic, vec![9]).unwrap();
+    }
+
+    #[test]
+    fn empty_messages_fill_the_budget_of_all_queues_too() {
+        const MESSAGES: usize = 1_000;
+        let budget = Budget::new(MESSAGES * limits::MESSAGE_WEIGHT);
+        let mut outboxes = [Outbox::of_session(budget.clone()), Outbox::of_session(budget.clone())];
+        for index in 0..MESSAGES {
+            outboxes[index % 2].push(&"chat".into(), Vec::new()).unwrap();
+        }
+        let [outbox, other] = &mut outboxes;
+        assert_eq!(outbox.push(&"chat".into(), Vec::new()), Err(QueueFull { message: Vec::new(), bound: Bound::All }));
+        while outbox.next_frame().is_some() || other.next_frame().is_some() {}
+        assert_eq!(outbox.bound(0), Some(Bound::All), "they are kept");
+        assert!(outbox.acknowledge(1));
+        assert_eq!(budget.used(), (MESSAGES - 1) * limits::MESSAGE_WEIGHT);
+        drop(outboxes);
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

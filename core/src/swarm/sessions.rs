@@ -133,13 +133,14 @@ impl Swarm {
     /// Gives up what waits for who is missed, as far as a message of this length needs it, and if that helps.
     fn make_room(&mut self, length: usize) {
         let queues = self.memory.queues.clone();
+        let weight = length + limits::MESSAGE_WEIGHT;
         let waiting =
-            |device: &Device, links: &Table<LinkId, Attached>| outbox_of(device, links).map_or(0, Outbox::bytes);
+            |device: &Device, links: &Table<LinkId, Attached>| outbox_of(device, links).map_or(0, Outbox::weight);
         let for_missed = self.devices.missed().map(|device| waiting(device, &self.links)).sum();
-        if !queues.would_have_room(length, for_missed) {
+        if !queues.would_have_room(weight, for_missed) {
             return;
         }
-        while !queues.has_room(length)
+        while !queues.has_room(weight)
             && let Some((oldest, links)) = self.devices.forget_oldest(|device| waiting(device, &self.links) > 0)
         {
             for link in links {
