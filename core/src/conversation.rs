@@ -508,13 +508,21 @@ impl Conversation {
             Some(Received::Resume(number)) => self.number = Some(number),
             Some(Received::Acknowledged(count)) => events.push(LinkEvent::Acknowledged(count)),
             Some(Received::Goodbye(count)) => events.push(LinkEvent::Goodbye(count)),
-            // One answer is enough for all that came together.
-            Some(Received::Ping) if !self.urgent.contains(&pong()) => self.urgent.push_back(pong()),
-            Some(Received::Ping) => {}
+            Some(Received::Ping) => self.answer_ping(),
             Some(Received::Pong) => self.liveness.heard_pong(),
             None => self.give_sign_of_life(),
         }
         Ok(())
+    }
+
+    fn answer_ping(&mut self) {
+        // One answer is enough for all that came together.
+        if !self.urgent.contains(&pong()) {
+            self.urgent.push_back(pong());
+        }
+        if let Some(now) = self.liveness.heard_ping() {
+            self.ask(now);
+        }
     }
 
     /// A part of a message came. Its sender hears nothing of it until it is whole, and what it asks waits behind it.

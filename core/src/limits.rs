@@ -110,6 +110,8 @@ pub const PROOF_TIME: Duration = Duration::from_secs(10);
 pub const PING_AFTER: Duration = Duration::from_secs(3);
 /// How much sooner the end of a link that began the handshake asks: only where that takes longer do both.
 pub const PING_LEAD: Duration = Duration::from_millis(500);
+/// Time after an answer after which a remote is pinged that pings: it may be one that hears nothing.
+pub const PING_EVERY: Duration = Duration::from_secs(20);
 /// Time that an answer to a ping may take after [`PING_AFTER`], after which the link is dead.
 pub const PONG_WITHIN: Duration = Duration::from_secs(7);
 /// Time in which a frame has to come whole: bytes of one that never ends are no sign of life.

@@ -48,6 +48,7 @@ fn the_limits_that_the_protocol_quotes_are_those_of_the_code() {
         format!("from link to proof | {} s", limits::PROOF_TIME.as_secs()),
         format!("PING after silence | {} s", limits::PING_AFTER.as_secs()),
         format!("and {} s earlier from the initiator", limits::PING_LEAD.as_secs_f64()),
+        format!("in return for a PING | {} s", limits::PING_EVERY.as_secs()),
         format!("if a PING has been out for {} s", limits::PONG_WITHIN.as_secs()),
         format!("may be longer: {} bytes before the drive key is proved", grouped(limits::FIRST_FRAME)),
         format!("and {} after", grouped(limits::UINT24)),

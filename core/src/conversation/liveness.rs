@@ -22,6 +22,8 @@ pub struct Liveness {
     asked_at: Option<Time>,
     /// Since when a ping has not been answered, whatever else was heard.
     unanswered: Option<Time>,
+    /// When a ping was answered last.
+    answered_at: Time,
     /// Since when bytes have come that amount to no frame, and how many if it may be a long one.
     unopened: Option<(Time, usize)>,
     /// Whether a frame may take any time: a drive peer's replication is not ours to shape.
@@ -40,6 +42,7 @@ impl Liveness {
             heard_at: now,
             asked_at: None,
             unanswered: None,
+            answered_at: now,
             unopened: None,
             has_slow_frames,
             sends_keepalives: false,
@@ -64,8 +67,15 @@ impl Liveness {
         self.sends_keepalives = true;
     }
 
+    /// A ping came. Returns since when that leaves it open whether its sender hears anything: a question tells, from time to time.
+    pub fn heard_ping(&self) -> Option<Time> {
+        let is_open = self.unanswered.is_none() && self.heard_at >= self.answered_at + limits::PING_EVERY;
+        is_open.then_some(self.heard_at)
+    }
+
     pub fn heard_pong(&mut self) {
         self.unanswered = None;
+        self.answered_at = self.heard_at;
     }
 
     /// Bytes of a frame came; so many of one that may be as long as replication has them.
