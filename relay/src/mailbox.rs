@@ -445,6 +445,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn waiting_senders_go_on_when_credit_is_given_back() {
+        let mailbox = mailbox(100_000);
+        let mut loans = [Loan::default(), Loan::default()];
+        for loan in &mut loans {
+            for _ in 0..20 {
+                let _ = mailbox.post_paid(&FromRelay::Left(1), loan, |loan, _| loan.spend(|| Time::ORIGIN, 4_096));
+                mailbox.lend(Time::ORIGIN, loan, 4_096);
+            }
+        }
+        fill(&mailbox);
+        let pending = mailbox.pending();
+        let mut waiting = std::pin::pin!(mailbox.room(LONG));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        loans.iter_mut().for_each(|loan| mailbox.take_back(loan, u64::MAX));
+        assert!(pending < 50_000 && mailbox.pending() == pending, "{pending} bytes wait as before");
+        assert_eq!(waiting.now_or_never(), Some(Ok(())));
+    }
+
+    #[tokio::test]
     async fn what_goes_wrong_while_another_sends_off_ends_the_connection() {
         let full = Arc::new(mailbox(100));
         let (gone, client) = with_client(1_000);
