@@ -316,15 +316,20 @@ async fn a_dial_to_a_member_whose_queue_is_full_is_busy_at_once() {
     let (mut old, _) = Client::join(&relay, ROOM).await;
     let mut caller = Keeper::join(&relay).await;
     let to_stuck = line(stuck.member, 1);
+    caller.client.send(ToRelay::Dial(to_stuck)).await;
+    relay.until_metric("circuits", |circuits| circuits == 1.0).await;
     let flooding = tokio::spawn(async move {
         old.send(ToRelay::Dial(to_stuck)).await;
         let chunk = encoded(ToRelay::Data(to_stuck, &[7; CIRCUIT_CHUNK]));
         while old.socket.send(Message::Binary(chunk.clone().into())).await.is_ok() {}
     });
     relay.until_metric("waits_for_receiver_total", |waits| waits > 0.0).await;
-    caller.client.send(ToRelay::Dial(to_stuck)).await;
+    assert_eq!(relay.metric("circuits").await, 2.0);
+    let again = line(stuck.member, 2);
+    caller.client.send(ToRelay::Dial(again)).await;
     // The other waits for ten minutes.
-    assert_eq!(caller.event().await, Event::HungUp(to_stuck, HangupReason::Busy));
+    assert_eq!(caller.event().await, Event::HungUp(again, HangupReason::Busy));
+    assert_eq!(relay.metric("circuits").await, 1.0, "the one that it would have replaced has ended too");
     flooding.abort();
 }
 
