@@ -257,6 +257,9 @@ fn a_hostile_relay_has_nothing_wrong_given_out() {
         assert!(faults.iter().all(|(_, count)| *count > 0) && resumes > 0 && links > 0);
         assert!(lies.iter().all(|(_, count)| *count > 0));
         assert!(used_up > 0 && overdrawn > 0);
-        assert!(delivered >= 1_000 && time >= seconds(1_800.0));
+        assert!(
+            delivered >= 1_000 && time.as_secs_f64() >= 20.0 * f64::from(runs),
+            "hours with the usual number of seeds"
+        );
     }
 }
