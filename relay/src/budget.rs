@@ -1,13 +1,14 @@
 //! Bytes per second that clients share: those of one room, and those of the whole relay.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::counter::Counter;
 
 use crate::bucket::Bucket;
 use crate::limits::Limits;
+use crate::lock::lock;
 use crate::metrics::Metrics;
 use crate::rooms::RoomId;
 
@@ -98,10 +99,6 @@ impl Budgets {
         let budget = rooms.budgets.entry(room).or_insert_with(|| Budget::new(rate, self.room_pauses.clone(), now));
         Some(budget.clone())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

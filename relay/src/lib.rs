@@ -16,6 +16,7 @@ pub mod config;
 pub mod connection;
 pub mod http;
 pub mod limits;
+mod lock;
 pub mod log;
 pub mod mailbox;
 pub mod metrics;

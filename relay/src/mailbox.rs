@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use peersockets_core::time::Time;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+use crate::lock::lock;
 use crate::outlet::{Outlet, WriteHalf};
 use crate::queue::{Overflow, Queue};
 
@@ -256,11 +257,6 @@ impl State {
     fn is_over(&self) -> bool {
         self.closed || self.queue.has_overflowed()
     }
-}
-
-/// No code panics while it holds one of these locks, and what they guard would be as good as any.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use peersockets_core::credit::{self, Loan, Overdrawn};
 use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Member};
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{Census, RoomId, Rooms};
 use crate::address::ClientAddress;
 use crate::limits::Limits;
+use crate::lock::lock;
 use crate::mailbox::{Mailbox, Posted, Stuck};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
@@ -451,9 +452,4 @@ fn take_circuit(guest: &Guest, line: Line) -> Option<Arc<Guest>> {
         Entry::Occupied(open) if open.get().circuit == line.circuit => Some(open.remove().other.clone()),
         _ => None,
     }
-}
-
-/// No code panics while it holds one of these locks, and no invariant spans two of them.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
