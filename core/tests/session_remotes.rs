@@ -251,6 +251,17 @@ fn a_link_on_which_we_named_a_session_that_has_ended_since_is_none_of_the_next()
 }
 
 #[test]
+fn a_goodbye_that_is_said_again_and_again_is_put_off_by_nothing() {
+    let mut remote = Remote::new();
+    for _ in 0..4 {
+        remote.say(GOODBYE, &[200]);
+        assert_eq!(remote.presence(), [1]);
+        remote.pass(limits::GRACE_AFTER_CLOSE / 4);
+    }
+    assert_eq!(remote.presence(), [1, -1]);
+}
+
+#[test]
 fn a_link_without_a_session_is_refused_as_long_as_there_is_one_with() {
     let mut remote = Remote::new();
     let newest = remote.link;

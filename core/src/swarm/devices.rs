@@ -309,7 +309,9 @@ impl Devices {
         };
         match (&device.path, after) {
             (Some(path), Some(after)) if path.received() < after => {
-                device.farewell = Some(Farewell { after, until: now + limits::GRACE_AFTER_CLOSE });
+                // Saying it again puts nothing off.
+                let until = device.farewell.map_or(now + limits::GRACE_AFTER_CLOSE, |said| said.until);
+                device.farewell = Some(Farewell { after, until });
                 false
             }
             _ => true,
