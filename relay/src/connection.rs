@@ -85,11 +85,11 @@ impl<R: Rooms> Connection<R> {
             () = relay.draining.cancelled() => Refusal::ShuttingDown.into(),
             Err(end) = reader.run(&mut seat, address) => end,
             Err(broken) = mailbox.deliver() => match broken {
-                Broken::Overflow => slow_reader(limits).into(),
+                Broken::Overflow => Refusal::Overflow.into(),
                 Broken::Socket(_) => End::Closed,
             },
             () = watch(&mailbox, &traffic, limits) => End::Silent,
-            () = traffic.write_stall(limits.write_timeout) => slow_reader(limits).into(),
+            () = traffic.write_stall(limits.write_timeout) => Refusal::SlowReader(limits.write_timeout.as_secs_f64()).into(),
         };
         let half = reader.half;
         if let Some(seat) = seat {
@@ -228,10 +228,6 @@ async fn watch(mailbox: &Mailbox, traffic: &Traffic, limits: &Limits) {
             ping_at += jittered(limits.ping_interval);
         }
     }
-}
-
-fn slow_reader(limits: &Limits) -> Refusal {
-    Refusal::SlowReader(limits.write_timeout.as_secs_f64())
 }
 
 /// `time` ± 20 %.

@@ -56,6 +56,9 @@ pub enum Refusal {
     /// The client does not take what is sent to it.
     #[error("the client took less than {LEAST_TAKEN} bytes in {0} s while more were waiting for it")]
     SlowReader(f64),
+    /// The client reports more as read than it reads, or otherwise lets more wait for it than it may.
+    #[error("more waited for the client than it may leave unread, whatever it reported as read")]
+    Overflow,
     /// The relay ends.
     #[error("this relay is shutting down")]
     ShuttingDown,
@@ -73,7 +76,7 @@ impl Refusal {
             Self::TooManyConnections(_) => Code::TooManyConnections,
             Self::TooManyFromAddress(_) => Code::TooManyFromAddress,
             Self::TooFast { .. } => Code::TooFast,
-            Self::SlowReader(_) => Code::SlowReader,
+            Self::SlowReader(_) | Self::Overflow => Code::SlowReader,
             Self::ShuttingDown => Code::ShuttingDown,
         }
     }
@@ -106,6 +109,7 @@ mod tests {
             Refusal::TooManyFromAddress(2),
             Refusal::TooFast { burst: 2, per_second: 1 },
             Refusal::SlowReader(30.0),
+            Refusal::Overflow,
             Refusal::ShuttingDown,
         ] {
             assert_eq!(Code::of_refusal(refusal.code().name()), refusal.code());
