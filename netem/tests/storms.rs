@@ -34,7 +34,9 @@ fn rage(seed: Seed, storm: Storm, steps: usize) -> Room {
 }
 
 fn brew(seed: Seed, storm: Storm, steps: usize) -> Room {
-    let mut dice = Random::from_seed([seed.0 as u8; 32]);
+    let mut dice = [0; 32];
+    dice[..8].copy_from_slice(&seed.0.to_le_bytes());
+    let mut dice = Random::from_seed(dice);
     let mut below = |count: usize| u32::from_le_bytes(dice.bytes()) as usize % count;
     let crowd = if below(8) == 0 { 15 } else { 4 };
     let (devices, relays) = (2 + below(crowd), 1 + below(2));
