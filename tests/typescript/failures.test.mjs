@@ -101,11 +101,13 @@ test('a_crash_in_a_call_is_one_error_and_does_not_throw', async (context) => {
 test('options_of_null_are_none', async (context) => {
   const warn = context.mock.method(console, 'warn', () => {});
   await ready(null);
-  for (const sockets of [new PeerSockets(null), install(null)]) {
-    await sockets.ready;
+  const [made, installed, again] = [new PeerSockets(null), install(null), install(null)];
+  assert.equal(again, installed);
+  for (const sockets of [made, installed]) {
+    // There is no page here to take one from.
+    await assert.rejects(sockets.ready, { code: 'bad-drive', reason: /^no drive is named, / });
     await settled();
-    assert.equal(sockets.state, 'offline');
-    assert.equal(install(null), globalThis.beaker.peersockets);
+    assert.equal(sockets.state, 'failed');
     sockets.close();
     sockets.close();
   }
