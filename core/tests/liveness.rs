@@ -8,6 +8,23 @@ use peersockets_core::swarm::{Event, HandleId, LinkId, PeerId};
 use peersockets_core::time::Duration;
 use peersockets_netem::{World, seconds};
 
+/// A page and a native device that waits for the rest of a frame of 8 MiB, since a length was damaged on the way; and their handles of a
+/// topic.
+fn with_a_deaf_host() -> (World, [usize; 2], [HandleId; 2]) {
+    let mut world = World::new(1);
+    let (page, host) = (world.add(&[0]), world.add_host(&[0]));
+    let topics = [page, host].map(|device| world.devices[device].swarm.join("chat"));
+    world.settle();
+    world.relays[0].tamper = Some(|bytes| {
+        bytes[2] = 0x80;
+        true
+    });
+    send(&mut world, page, topics[page], 0..1);
+    world.settle();
+    world.relays[0].tamper = None;
+    (world, [page, host], topics)
+}
+
 #[test]
 fn bytes_that_never_become_a_frame_are_no_sign_of_life() {
     let (mut world, watches, topics) = met_on(&[0]);
@@ -26,19 +43,8 @@ fn bytes_that_never_become_a_frame_are_no_sign_of_life() {
 
 #[test]
 fn a_native_device_takes_bytes_that_never_become_a_frame_for_no_sign_of_life_either() {
-    // A frame of 8 MiB.
-    let mut world = World::new(1);
-    let (page, host) = (world.add(&[0]), world.add_host(&[0]));
+    let (mut world, [page, host], topics) = with_a_deaf_host();
     let watch = world.devices[page].swarm.watch();
-    let topics = [page, host].map(|device| world.devices[device].swarm.join("chat"));
-    world.settle();
-    world.relays[0].tamper = Some(|bytes| {
-        bytes[2] = 0x80;
-        true
-    });
-    send(&mut world, page, topics[page], 0..1);
-    world.settle();
-    world.relays[0].tamper = None;
     send(&mut world, page, topics[page], 1..10);
     // Its own questions are answered all the time, and it hears that.
     world.advance(limits::FRAME_TIME + seconds(3.0));
@@ -50,18 +56,8 @@ fn a_native_device_takes_bytes_that_never_become_a_frame_for_no_sign_of_life_eit
 
 #[test]
 fn who_talks_and_answers_nothing_is_given_up() {
-    // A native device waits for a frame of 8 MiB, and what it is sent again and again seems to be part of it.
-    let mut world = World::new(1);
-    let (page, host) = (world.add(&[0]), world.add_host(&[0]));
-    let topics = [page, host].map(|device| world.devices[device].swarm.join("chat"));
-    world.settle();
-    world.relays[0].tamper = Some(|bytes| {
-        bytes[2] = 0x80;
-        true
-    });
-    send(&mut world, page, topics[page], 0..1);
-    world.settle();
-    world.relays[0].tamper = None;
+    // What the host is sent again and again seems to be part of the long frame.
+    let (mut world, [page, host], topics) = with_a_deaf_host();
     for number in 1..20 {
         send(&mut world, page, topics[page], number..number + 1);
         world.devices[page].swarm.send(topics[page], FIRST, vec![7; 20_000]);
