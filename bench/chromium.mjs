@@ -10,14 +10,25 @@ const FLAGS = [
   '--disable-sync', '--disable-background-timer-throttling', '--disable-renderer-backgrounding', '--disable-backgrounding-occluded-windows',
 ];
 
-/** Runs something with a browser, and ends it. */
-export async function withBrowser(use) {
-  const browser = await chromium.launch({ executablePath: systemCommand('chromium'), args: FLAGS });
+/** Runs something with a browser, which gets more flags, and ends it. */
+export async function withBrowser(use, flags = []) {
+  const browser = await chromium.launch({ executablePath: systemCommand('chromium'), args: [...FLAGS, ...flags] });
   try {
     return await use(browser);
   } finally {
     await browser.close();
   }
+}
+
+/** Opens pages one after another, each in a context of its own. */
+export async function open(browser, urls) {
+  const pages = [];
+  for (const url of urls) {
+    const page = await (await browser.newContext()).newPage();
+    await page.goto(url);
+    pages.push(page);
+  }
+  return pages;
 }
 
 /** Serves these files, by path, to whoever `use` sends there. */

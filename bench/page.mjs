@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { packageDirectory, root } from '../scripts/paths.mjs';
 import { downloads } from '../scripts/size.mjs';
-import { withBrowser } from './chromium.mjs';
+import { open, withBrowser } from './chromium.mjs';
 import { figure, goal, median, table, writeSection } from './results.mjs';
 import { RELAY_OPTIONS, startServer } from './servers.mjs';
 
@@ -101,17 +101,6 @@ async function scriptTime(page) {
   const session = await page.context().newCDPSession(page);
   await session.send('Performance.enable');
   return async () => (await session.send('Performance.getMetrics')).metrics.find(({ name }) => name === 'ScriptDuration').value;
-}
-
-/** Each in a context of its own. */
-async function open(browser, urls) {
-  const pages = [];
-  for (const url of urls) {
-    const page = await (await browser.newContext()).newPage();
-    await page.goto(url);
-    pages.push(page);
-  }
-  return pages;
 }
 
 function address(relay, kind) {

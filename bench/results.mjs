@@ -9,7 +9,7 @@ import { root } from '../scripts/paths.mjs';
 const file = join(root, 'bench/RESULTS.md');
 const TITLE = `# Results
 
-Written by \`npm run bench -- relay|page|crypto\`. Anchors run in the same run, in turn with ours. Numbers of one machine say little about another;
+Written by \`npm run bench -- relay|page|direct|crypto\`. Anchors run in the same run, in turn with ours. Numbers of one machine say little about another;
 the ratios say more. ✓ and ✗ say whether a goal is met.
 `;
 

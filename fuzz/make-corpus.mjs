@@ -57,6 +57,9 @@ const seeds = {
     hungup_newer_reason: [4, 7, 1, 0xfd, 0x2c, 1],
     left: [5, ...maximum],
     refused: [6, ...string('room-full'), ...string('256 members are in it')],
+    ice_servers: [18, 2, ...string('stun:192.0.2.1'), 0, 0, ...string('turn:turn.example.org'), ...string('1:a'), ...string('x=')],
+    ice_servers_too_many: [18, 9, ...repeat(0, 27)],
+    direct: [20, 7, 1, 1],
     newer: [16, 1, 2, 3],
   },
   handshake: {

@@ -1,7 +1,8 @@
-// npm run bench -- relay|page|crypto|instructions: builds what is measured, measures it, and writes bench/RESULTS.md, or
+// npm run bench -- relay|page|direct|crypto|instructions: builds what is measured, measures it, and writes bench/RESULTS.md, or
 // bench/instructions.json, which a test compares with. Never part of the tests.
 
 import { benchCrypto, buildCrypto } from '../bench/crypto.mjs';
+import { benchDirect } from '../bench/direct.mjs';
 import { benchPage } from '../bench/page.mjs';
 import { benchRelay } from '../bench/relay.mjs';
 import { buildToShip } from './cargo.mjs';
@@ -22,6 +23,7 @@ const countInstructions = { name: 'count-instructions', title: 'count the instru
 
 const BENCHMARKS = {
   crypto: { steps: () => [buildCrypto], run: benchCrypto },
+  direct: { steps: () => [buildPackage(), buildRelay], run: benchDirect },
   instructions: { steps: () => [countInstructions], run: () => {} },
   page: { steps: () => [buildPackage(), buildRelay], run: benchPage },
   relay: { steps: () => [buildRelay, buildLoad], run: benchRelay },

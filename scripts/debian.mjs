@@ -11,6 +11,8 @@ const PACKAGE_OF = {
   'firefox-esr': 'firefox-esr',
   openssl: 'openssl',
   valgrind: 'valgrind',
+  ip: 'iproute2',
+  nft: 'nftables',
 };
 
 /**

@@ -63,8 +63,11 @@ export class Shell {
   }
 }
 
+/** Debian has some commands that anybody may run where only root's PATH leads. */
+const everywhere = () => [...process.env.PATH.split(delimiter), '/usr/sbin'];
+
 /** The full path of a command on PATH (or in the directories given), or undefined. */
-export function findCommand(name, directories = process.env.PATH.split(delimiter)) {
+export function findCommand(name, directories = everywhere()) {
   return directories.map((directory) => join(directory, name)).find(isExecutable);
 }
 

@@ -12,7 +12,6 @@ import { buildRelayPackages } from './relay-package.mjs';
 import { checkSize } from './size.mjs';
 import { runLibtest, runNodeTests } from './test-runners.mjs';
 import { pathWithTools } from './tools.mjs';
-import { checkImports } from './wasm-imports.mjs';
 import { wasmEnvironment } from './wasm-target.mjs';
 
 const FUZZ_SECONDS = 60;
@@ -56,7 +55,7 @@ async function runWasmTests(shell) {
 
 async function checkPackage() {
   await build();
-  return [...checkSize(packageDirectory), checkImports(packageDirectory)];
+  return checkSize(packageDirectory);
 }
 
 /** One suite per directory of tests/ that holds `*.test.mjs`. */

@@ -14,11 +14,13 @@ use peersockets_core::table::Table;
 use peersockets_core::time::{Duration, Time};
 use wasm_bindgen::prelude::*;
 
+use crate::connection::Connection;
 use crate::options::Options;
 use crate::page::{self, Lifeline, Timer};
+use crate::snapshot::milliseconds;
 use crate::socket::Socket;
 
-/// First pause before a full socket is looked at again; it doubles up to [`LONGEST_LOOK`]. There is no event for it.
+/// First pause before a full WebSocket is looked at again; it doubles up to [`LONGEST_LOOK`]. There is no event for it.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
 const LONGEST_LOOK: Duration = Duration::from_millis(250);
 
@@ -26,7 +28,7 @@ const LONGEST_LOOK: Duration = Duration::from_millis(250);
 pub struct Bridge {
     me: Weak<Bridge>,
     swarm: RefCell<Swarm>,
-    sockets: RefCell<Table<SocketId, Rc<Socket>>>,
+    sockets: RefCell<Table<SocketId, Transport>>,
     /// Why sockets to these URLs did not open, until one does.
     failures: RefCell<Table<String, SocketFailure>>,
     events: RefCell<VecDeque<Event>>,
@@ -175,6 +177,16 @@ impl Bridge {
                     let socket = self.sockets.borrow_mut().remove(&socket);
                     drop(socket);
                 }
+                Output::Connect { socket, ice_servers } => {
+                    let connection = Rc::new(Connection::open(self, socket, ice_servers));
+                    self.sockets.borrow_mut().insert(socket, Transport::Direct(connection));
+                }
+                Output::Negotiate { socket, step } => {
+                    let socket = self.sockets.borrow().get(&socket).cloned();
+                    if let Some(Transport::Direct(connection)) = socket {
+                        connection.negotiate(step);
+                    }
+                }
                 #[cfg(feature = "host")]
                 Output::Host { link, action } => {
                     if self.host.act(link, action).is_err() {
@@ -206,7 +218,7 @@ impl Bridge {
         let known = self.failures.borrow().get(&url.to_string()).copied();
         match Socket::open(self, id, url, subprotocol, known) {
             Ok(socket) => {
-                self.sockets.borrow_mut().insert(id, Rc::new(socket));
+                self.sockets.borrow_mut().insert(id, Transport::WebSocket(Rc::new(socket)));
             }
             Err(failure) => {
                 let now = page::now();
@@ -226,13 +238,14 @@ impl Bridge {
         let sockets: Vec<_> = self.sockets.borrow().iter().map(|(id, socket)| (*id, socket.clone())).collect();
         for (id, socket) in sockets {
             let buffered = socket.buffered();
-            look.is_full |= buffered >= limits::SOCKET_HIGH_WATER;
+            // A data channel says so itself when it drains.
+            look.is_full |= matches!(socket, Transport::WebSocket(_)) && buffered >= limits::SOCKET_HIGH_WATER;
             look.has_drained |= self.swarm.borrow_mut().handle_socket_buffered(id, buffered);
         }
         look
     }
 
-    /// A browser says nothing when a socket's buffer drains: one that is full is looked at again soon. In Node it may have drained
+    /// A browser says nothing when a WebSocket's buffer drains: one that is full is looked at again soon. In Node it may have drained
     /// already, and then what waits is written in the next turn.
     fn look_again_if_full(&self) {
         let look = self.look_at_sockets();
@@ -252,6 +265,29 @@ impl Bridge {
         let (kind, handle, peer, payload) = arguments(event);
         // The TypeScript half catches what listeners throw; nothing can be done here about what it throws itself.
         let _ = self.deliver.call4(&JsValue::NULL, &kind.into(), &handle.into(), &peer.into(), &payload);
+    }
+}
+
+/// What is behind a [`SocketId`]. It closes when the last reference is dropped.
+#[derive(Clone)]
+enum Transport {
+    WebSocket(Rc<Socket>),
+    Direct(Rc<Connection>),
+}
+
+impl Transport {
+    fn send(&self, message: &[u8]) {
+        match self {
+            Self::WebSocket(socket) => socket.send(message),
+            Self::Direct(connection) => connection.send(message),
+        }
+    }
+
+    fn buffered(&self) -> usize {
+        match self {
+            Self::WebSocket(socket) => socket.buffered(),
+            Self::Direct(connection) => connection.buffered(),
+        }
     }
 }
 
@@ -285,27 +321,31 @@ fn arguments(event: Event) -> (u32, u32, u32, JsValue) {
             (4, handle, peer, error_object(report))
         }
         Event::Drain { topic, peer } => (6, topic.0, peer.0, JsValue::UNDEFINED),
+        Event::Path { watch, peer, route, round_trip } => {
+            let path = [("path", route.name().into()), ("roundTripTime", round_trip.map(milliseconds).into())];
+            (7, watch.0, peer.0, object(&path))
+        }
         Event::State(state) => (5, 0, 0, state.name().into()),
     }
 }
 
 /// A report as JavaScript gets it.
 pub fn error_object(report: Report) -> JsValue {
+    object(&[
+        ("code", report.code.name().into()),
+        ("text", report.text.into()),
+        ("url", report.url.into()),
+        ("topic", report.topic.as_deref().into()),
+        ("message", report.message.map(|message| Uint8Array::from(message.as_slice())).into()),
+    ])
+}
+
+/// A plain object with these properties, of which some may be undefined.
+fn object(properties: &[(&str, JsValue)]) -> JsValue {
     let object = Object::new();
-    let set = |name: &str, value: JsValue| {
+    for (name, value) in properties {
         // Setting a property of a fresh plain object cannot fail.
-        let _ = Reflect::set(&object, &name.into(), &value);
-    };
-    set("code", report.code.name().into());
-    set("text", report.text.into());
-    if let Some(url) = report.url {
-        set("url", url.into());
-    }
-    if let Some(topic) = report.topic {
-        set("topic", (&*topic).into());
-    }
-    if let Some(message) = report.message {
-        set("message", Uint8Array::from(message.as_slice()).into());
+        let _ = Reflect::set(&object, &(*name).into(), value);
     }
     object.into()
 }

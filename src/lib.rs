@@ -1,10 +1,11 @@
 #![warn(missing_docs)]
-//! The browser half of `beaker-peersockets`: what JavaScript calls, WebSockets, the clock and randomness.
+//! The browser half of `beaker-peersockets`: what JavaScript calls, WebSockets, direct connections, the clock and randomness.
 //!
 //! It decides no protocol; that is [`peersockets_core`]. Each class here is wrapped by a TypeScript class of the same name in
 //! `pkg-template/`, which is what pages see.
 
 mod bridge;
+mod connection;
 #[cfg(feature = "host")]
 mod hosting;
 mod options;

@@ -32,6 +32,10 @@ extern "C" {
     #[wasm_bindgen(method, getter, js_name = sessionTime)]
     pub fn session_time(this: &Options) -> Option<f64>;
 
+    /// Peers that are connected to directly at most; 0 where the page can't or should not.
+    #[wasm_bindgen(method, getter, js_name = directPeers)]
+    pub fn direct_peers(this: &Options) -> usize;
+
     /// Who runs the secret streams of circuits: a process that replicates the drive on them.
     #[cfg(feature = "host")]
     #[wasm_bindgen(method, getter)]

@@ -33,7 +33,13 @@ impl PeerSockets {
         let (relays, drive_peers) = (options.relays(), options.peers());
         let session_time =
             options.session_time().map(|milliseconds| Time::from_millis(milliseconds).since(Time::default()));
-        let config = Config { relays: &relays, drive_peers: &drive_peers, host_seed: host_seed(options), session_time };
+        let config = Config {
+            relays: &relays,
+            drive_peers: &drive_peers,
+            host_seed: host_seed(options),
+            session_time,
+            direct_peers: options.direct_peers(),
+        };
         let swarm = Swarm::new(page::now(), seed, drive, config);
         let bridge = Bridge::new(swarm, deliver, options);
         bridge.schedule();

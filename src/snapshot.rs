@@ -1,6 +1,7 @@
 //! `stats()` as JavaScript sees it.
 
-use peersockets_core::swarm::stats::{DrivePeerStats, PeerStats, RelayStats, Route, Stats};
+use peersockets_core::swarm::stats::{DrivePeerStats, PeerStats, RelayStats, Stats};
+use peersockets_core::time::Duration;
 use serde::Serialize;
 
 /// A picture of everything.
@@ -34,6 +35,7 @@ struct Peer {
     peer_id: u32,
     public_key: String,
     path: &'static str,
+    round_trip_time: Option<f64>,
     url: Option<String>,
     messages_in: f64,
     messages_out: f64,
@@ -72,11 +74,8 @@ impl From<PeerStats> for Peer {
         Self {
             peer_id: peer.peer.0,
             public_key: hex(&peer.key),
-            path: match peer.route {
-                Route::None => "none",
-                Route::Relay => "relay",
-                Route::Direct => "direct",
-            },
+            path: peer.route.name(),
+            round_trip_time: peer.round_trip.map(milliseconds),
             url: peer.url,
             messages_in: peer.traffic.messages_in as f64,
             messages_out: peer.traffic.messages_out as f64,
@@ -85,6 +84,11 @@ impl From<PeerStats> for Peer {
             queued_bytes: peer.queued_bytes,
         }
     }
+}
+
+/// A duration as JavaScript has it.
+pub fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -70,14 +70,7 @@ impl Socket {
         });
         let message = listen(&socket, "message", bridge, move |bridge, event| {
             let data = event.dyn_ref::<MessageEvent>().map(MessageEvent::data).unwrap_or_default();
-            match data.dyn_into::<ArrayBuffer>() {
-                Ok(buffer) if !bridge.takes(id, buffer.byte_length() as usize) => {}
-                Ok(buffer) => {
-                    let bytes = Uint8Array::new(&buffer).to_vec();
-                    bridge.input(|swarm, now| swarm.handle_socket_message(now, id, &bytes));
-                }
-                Err(_) => bridge.input(|swarm, now| swarm.handle_socket_text(now, id)),
-            }
+            receive(bridge, id, data);
         });
         let probe = Rc::new(Probe(bridge.lifeline().new_abort_controller().map_err(|_| SocketFailure::Unreachable)?));
         let probing = Rc::downgrade(&probe);
@@ -120,6 +113,18 @@ fn listen(
             bridge.step(|bridge| handle(bridge, event));
         }
     })
+}
+
+/// A message came: an `ArrayBuffer`, or text. Its length is asked for before it is copied.
+pub fn receive(bridge: &Bridge, id: SocketId, data: JsValue) {
+    match data.dyn_into::<ArrayBuffer>() {
+        Ok(buffer) if !bridge.takes(id, buffer.byte_length() as usize) => {}
+        Ok(buffer) => {
+            let bytes = Uint8Array::new(&buffer).to_vec();
+            bridge.input(|swarm, now| swarm.handle_socket_message(now, id, &bytes));
+        }
+        Err(_) => bridge.input(|swarm, now| swarm.handle_socket_text(now, id)),
+    }
 }
 
 /// Why the constructor threw.

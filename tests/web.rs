@@ -309,6 +309,7 @@ fn options(drive: Option<&str>, relays: &[&str]) -> Object {
     set(&options, "relays", &relays.iter().copied().map(JsValue::from).collect::<Array>());
     set(&options, "peers", &Array::new());
     set(&options, "isSecure", &false.into());
+    set(&options, "directPeers", &0.into());
     set(&options, "lifeline", &lifeline());
     options
 }

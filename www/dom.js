@@ -12,6 +12,13 @@ export function element(tag, properties = {}, ...children) {
   return made;
 }
 
+/** Makes an element of a drawing. */
+export function svg(tag, attributes) {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+  return made;
+}
+
 /** A stranger's text in a line of ours, which it cannot turn around by its direction. */
 export function foreignText(text, className = '') {
   return element('bdi', { className, textContent: text });

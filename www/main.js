@@ -7,6 +7,7 @@ import { Inspector } from './inspector.js';
 import { Nickname } from './nickname.js';
 import { Peers } from './peers.js';
 import { Reach } from './reach.js';
+import { Room } from './room.js';
 import { Roster } from './roster.js';
 import { Status } from './status.js';
 import { Wire } from './wire.js';
@@ -39,6 +40,7 @@ function start(sockets) {
   const chat = new Chat(peers, wire, reach);
   const nickname = new Nickname(peers, wire);
   new Inspector(peers, wire, reach);
+  new Room(sockets, peers);
 
   const introduce = () => {
     const { deviceKey } = sockets.stats();

@@ -1,5 +1,7 @@
 // A name and a flag for each device, computed from its public key: every device computes the same ones for the others.
 
+import { svg } from './dom.js';
+
 const QUALITIES = [
   'amber', 'ample', 'arctic', 'auburn', 'blithe', 'bold', 'brave', 'bright', 'brisk', 'calm', 'candid', 'clear', 'clever', 'coastal',
   'copper', 'coral', 'crisp', 'curious', 'dapper', 'deep', 'eager', 'early', 'fair', 'fleet', 'fresh', 'gentle', 'glad', 'golden',
@@ -66,10 +68,4 @@ export function flagOf(publicKey) {
 
 function byteOf(publicKey, index) {
   return Number.parseInt(publicKey.slice(2 * index, 2 * index + 2), 16) || 0;
-}
-
-function svg(tag, attributes) {
-  const made = document.createElementNS('http://www.w3.org/2000/svg', tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  return made;
 }

@@ -4,7 +4,8 @@ import { PeerSockets } from '/pkg/dist/index.js';
 import { Talk } from './talk.js';
 
 const drive = new URLSearchParams(location.search).get('drive');
-const sockets = new PeerSockets({ drive });
+// What is measured beside it is a WebSocket to the same relay; `bench/direct.mjs` measures the direct path.
+const sockets = new PeerSockets({ drive, direct: false });
 const talk = sockets.join('talk');
 const greetings = sockets.join('greetings');
 

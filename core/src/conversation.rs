@@ -11,12 +11,13 @@ use std::sync::Arc;
 use crate::budget::{Budget, Memory};
 use crate::channel::inbox::{Inbox, Received};
 use crate::channel::outbox::{Bound, Frame, Outbox, QueueFull};
-use crate::channel::peersockets::{self, ACK, GOODBYE, PING, PONG, Standing};
+use crate::channel::peersockets::{self, ACK, GOODBYE, PING, PONG, Standing, Terms};
 use crate::drive::DriveKey;
 use crate::error::{ChannelViolation, LinkError};
 use crate::limits;
+use crate::rtc::signal::{SIGNALS, Signal};
 use crate::secure::Role;
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crate::wire::encoding::Encode;
 
 use liveness::{Habit, Liveness};
@@ -52,6 +53,8 @@ pub enum LinkEvent {
     Acknowledged(u64),
     /// The remote leaves on purpose, in a session after so many messages of its.
     Goodbye(Option<u64>),
+    /// The remote says something about a direct connection.
+    Signal(Signal),
 }
 
 /// What a conversation asks of the device that it belongs to.
@@ -61,6 +64,11 @@ pub trait Surroundings {
 
     /// Where the session with a remote device stands, which is to be told to it; `None` if this device keeps no sessions.
     fn standing(&self, remote: &[u8; 32]) -> Option<Standing>;
+
+    /// Whether this device takes signals, to become directly connected.
+    fn is_direct(&self) -> bool {
+        false
+    }
 }
 
 /// A device without sessions, which has joined some topics.
@@ -103,6 +111,10 @@ pub enum Said {
 }
 
 impl Said {
+    fn is(&self, kind: u64) -> bool {
+        matches!(self, Self::Message(frame) if frame.kind == kind)
+    }
+
     fn length(&self) -> usize {
         match self {
             Self::Message(frame) => frame.payload.len(),
@@ -129,8 +141,8 @@ pub struct Conversation {
     own_key: [u8; 32],
     has_drive_channel: bool,
     established: Option<Established>,
-    /// What our Open says of the session, and what theirs says.
-    standings: (Option<Standing>, Option<Standing>),
+    /// What our Open says, and what theirs says.
+    terms: (Terms, Terms),
     /// The number of the next message on this link.
     number: Option<u64>,
     state: State,
@@ -176,7 +188,7 @@ impl Conversation {
             own_key,
             has_drive_channel,
             established: None,
-            standings: (None, None),
+            terms: Default::default(),
             number: None,
             state: State::Asking { drive: unsettled },
             inbox: Inbox::new(memory.incomplete),
@@ -199,7 +211,8 @@ impl Conversation {
         if established.role == Role::Initiator {
             self.liveness.asks_first();
         }
-        self.standings.0 = surroundings.standing(&established.remote);
+        let standing = surroundings.standing(&established.remote);
+        self.terms.0 = Terms { standing, is_direct: surroundings.is_direct() };
         self.established = Some(established);
         Ok(())
     }
@@ -222,12 +235,17 @@ impl Conversation {
     /// What our Open on `peersockets/1` carries, once the secret stream is there.
     pub fn open_handshake(&self) -> Option<Vec<u8>> {
         let Established { role, handshake_hash, .. } = self.established.as_ref()?;
-        Some(peersockets::open_handshake(&self.drive, *role, handshake_hash, self.standings.0.as_ref()))
+        Some(peersockets::open_handshake(&self.drive, *role, handshake_hash, &self.terms.0))
     }
 
     /// What both Opens say of the session, ours first, if both devices keep one.
     pub fn standings(&self) -> Option<(Standing, Standing)> {
-        self.standings.0.zip(self.standings.1)
+        self.terms.0.standing.zip(self.terms.1.standing)
+    }
+
+    /// Whether both devices take signals, and the remote has said so.
+    pub fn takes_signals(&self) -> bool {
+        self.state == State::Peersockets && self.terms.0.is_direct && self.terms.1.is_direct
     }
 
     /// Whether the remote has proved the drive key.
@@ -297,11 +315,16 @@ impl Conversation {
 
     /// Tells the other end of the session how many messages have arrived.
     pub fn acknowledge(&mut self, count: u64) {
-        let mut payload = Vec::new();
-        payload.put_uint(count);
-        let is_older = |said: &Said| matches!(said, Said::Message(frame) if frame.kind == ACK);
-        self.urgent.retain(|said| !is_older(said));
-        self.urgent.push_back(Said::Message(Frame { kind: ACK, payload }));
+        self.take_back(ACK);
+        self.say(ACK, Some(count));
+    }
+
+    /// Says something about a direct connection, if the remote takes signals and does not leave too many unread.
+    pub fn signal(&mut self, signal: &Signal) {
+        if self.takes_signals() && self.urgent.len() < limits::URGENT {
+            let (kind, payload) = signal.encode();
+            self.urgent.push_back(Said::Message(Frame { kind, payload }));
+        }
     }
 
     /// What is still said before this device leaves: the first [`limits::LAST_WORDS`] bytes of what is queued, and that it leaves,
@@ -379,6 +402,11 @@ impl Conversation {
         }
     }
 
+    /// How long the last question and its answer took that were measured.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.liveness.round_trip()
+    }
+
     /// Since when a sign of life has been missing, if one was asked for.
     pub fn asked_at(&self) -> Option<Time> {
         self.liveness.asked_at()
@@ -406,12 +434,19 @@ impl Conversation {
     pub fn ask(&mut self, now: Time) -> bool {
         let answers = self.habit() == Habit::Answers;
         if answers {
-            self.say(PING);
+            self.ping(now);
             self.liveness.expect_pong(now);
         } else {
             self.urgent.push_back(Said::Keepalive);
         }
         answers
+    }
+
+    /// Asks a remote for a sign of life, which is missed from now on.
+    pub fn doubt(&mut self, now: Time) {
+        if self.ask(now) {
+            self.liveness.miss(now);
+        }
     }
 
     fn habit(&self) -> Habit {
@@ -437,11 +472,12 @@ impl Conversation {
         established: &Established,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
-        self.standings.1 =
+        self.terms.1 =
             peersockets::verify_open(handshake, &self.drive, established.role.other(), &established.handshake_hash)?;
         if self.is_proved() {
             // A remote that had rejected the channel opens it after all: messages go there from now on.
             self.state = State::Peersockets;
+            self.ping(self.liveness.heard_at());
             if self.standings().is_some() {
                 events.push(LinkEvent::SessionOffered);
             }
@@ -493,7 +529,18 @@ impl Conversation {
         surroundings: &dyn Surroundings,
         events: &mut Vec<LinkEvent>,
     ) -> Result<(), LinkError> {
+        if SIGNALS.contains(&kind) {
+            if self.takes_signals() {
+                events.extend(Signal::decode(kind, payload)?.map(LinkEvent::Signal));
+            }
+            return Ok(());
+        }
         let received = self.inbox.handle(kind, payload, &|topic| surroundings.is_joined(topic))?;
+        if !matches!(received, Some(Received::Ping(_) | Received::Pong(_)))
+            && let Some(now) = self.liveness.remeasure()
+        {
+            self.ping(now);
+        }
         match received {
             Some(Received::Message { topic, bytes }) => {
                 self.has_carried = true;
@@ -508,18 +555,17 @@ impl Conversation {
             Some(Received::Resume(number)) => self.number = Some(number),
             Some(Received::Acknowledged(count)) => events.push(LinkEvent::Acknowledged(count)),
             Some(Received::Goodbye(count)) => events.push(LinkEvent::Goodbye(count)),
-            Some(Received::Ping) => self.answer_ping(),
-            Some(Received::Pong) => self.liveness.heard_pong(),
+            Some(Received::Ping(number)) => self.answer_ping(number),
+            Some(Received::Pong(number)) => self.liveness.heard_pong(number),
             None => self.give_sign_of_life(),
         }
         Ok(())
     }
 
-    fn answer_ping(&mut self) {
+    fn answer_ping(&mut self, number: Option<u64>) {
         // One answer is enough for all that came together.
-        if !self.urgent.contains(&pong()) {
-            self.urgent.push_back(pong());
-        }
+        self.take_back(PONG);
+        self.say(PONG, number);
         if let Some(now) = self.liveness.heard_ping() {
             self.ask(now);
         }
@@ -527,8 +573,8 @@ impl Conversation {
 
     /// A part of a message came. Its sender hears nothing of it until it is whole, and what it asks waits behind it.
     fn give_sign_of_life(&mut self) {
-        if !self.urgent.contains(&pong()) && self.liveness.take_sign_of_life() {
-            self.urgent.push_back(pong());
+        if !self.urgent.iter().any(|said| said.is(PONG)) && self.liveness.take_sign_of_life() {
+            self.say(PONG, None);
         }
     }
 
@@ -553,14 +599,28 @@ impl Conversation {
 
     fn prove(&mut self, state: State, established: &Established, events: &mut Vec<LinkEvent>) {
         self.state = state;
+        if state == State::Peersockets {
+            self.ping(self.liveness.heard_at());
+        }
         events.push(LinkEvent::Proved(established.remote));
     }
 
-    fn say(&mut self, kind: u64) {
-        self.urgent.push_back(Said::Message(Frame { kind, payload: Vec::new() }));
+    /// Measures the round trip. Whether the remote lives is another question: the answer may take any time.
+    fn ping(&mut self, now: Time) {
+        let number = self.liveness.count_ping(now);
+        self.say(PING, Some(number));
     }
-}
 
-fn pong() -> Said {
-    Said::Message(Frame { kind: PONG, payload: Vec::new() })
+    /// What is said of this kind now stands for what was to be said before.
+    fn take_back(&mut self, kind: u64) {
+        self.urgent.retain(|said| !said.is(kind));
+    }
+
+    fn say(&mut self, kind: u64, number: Option<u64>) {
+        let mut payload = Vec::new();
+        if let Some(number) = number {
+            payload.put_uint(number);
+        }
+        self.urgent.push_back(Said::Message(Frame { kind, payload }));
+    }
 }

@@ -16,6 +16,10 @@ pub enum WireError {
     FrameTooLong,
     /// A list longer than its limit.
     TooMany,
+    /// A string longer than its limit.
+    TextTooLong,
+    /// A number that is to be 0 or 1, and is not.
+    NotBoolean,
     /// A frame type that has no meaning here.
     UnknownType(u64),
     /// Bytes after the last field.
@@ -30,6 +34,8 @@ impl fmt::Display for WireError {
             Self::NotUtf8 => f.write_str("a string is not UTF-8"),
             Self::FrameTooLong => f.write_str("a frame is longer than its limit"),
             Self::TooMany => f.write_str("a list is longer than its limit"),
+            Self::TextTooLong => f.write_str("a string is longer than its limit"),
+            Self::NotBoolean => f.write_str("a number is neither 0 nor 1"),
             Self::UnknownType(kind) => write!(f, "frame type {kind} has no meaning here"),
             Self::TrailingBytes => f.write_str("bytes follow the last field"),
         }
@@ -60,6 +66,8 @@ pub enum LinkError {
     ChannelClosed,
     /// The remote has our own device key: the relay connected us to ourselves.
     OwnDevice,
+    /// Another device than the one that a data channel was agreed on with.
+    OtherDevice,
     /// The drive key was not proved in time.
     ProofTimeout,
     /// A ping was not answered in time.
@@ -100,6 +108,7 @@ impl fmt::Display for LinkError {
             Self::Channel(violation) => write!(f, "the peer broke the channel: {violation}"),
             Self::ChannelClosed => f.write_str("the peer does not have this drive open"),
             Self::OwnDevice => f.write_str("the peer is this device itself"),
+            Self::OtherDevice => f.write_str("the peer leads a direct connection to another device"),
             Self::ProofTimeout => f.write_str("the peer did not prove the drive key in time"),
             Self::Silent => f.write_str("the peer fell silent"),
             Self::Unread => f.write_str("the peer does not read our answers"),

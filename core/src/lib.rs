@@ -22,6 +22,7 @@ pub mod credit;
 pub mod link;
 pub mod path;
 pub mod rendezvous;
+pub mod rtc;
 pub mod secure;
 
 pub mod swarm;

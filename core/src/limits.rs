@@ -99,19 +99,65 @@ pub const CREDIT_STEP: usize = 1_024;
 pub const CREDIT_WINDOW: usize = 1024 * 1024;
 /// Members of one relay room.
 pub const ROOM: usize = 256;
+/// STUN and TURN servers that a relay announces. With three texts each they take 6 KiB per relay.
+pub const ICE_SERVERS: usize = 8;
+/// Longest URL, user name or credential of one of those, in bytes of UTF-8.
+pub const ICE_SERVER_TEXT: usize = 255;
 /// Members of one room that come from one address.
 pub const ROOM_PER_ADDRESS: usize = 64;
 /// Inbound handshakes per second and device: one costs about 0.5 ms of computing in a page.
 pub const HANDSHAKES_PER_SECOND: u32 = 20;
 
+/// Devices that are directly connected at once, unless the owner wants another number: each is an `RTCPeerConnection` of some 100 KiB and
+/// more traffic to keep it, and Chromium ends at 500 in a page.
+pub const DIRECT_PEERS: usize = 32;
+/// Bytes handed to a data channel and not yet sent, above which we hold back: beyond 256 KiB Chromium's throughput collapses.
+pub const CHANNEL_HIGH_WATER: usize = 256 * 1024;
+/// Bytes down to which they have to go before the owner says so.
+pub const CHANNEL_LOW_WATER: usize = 64 * 1024;
+/// Largest message of a data channel, in both directions: what every implementation of WebRTC takes.
+pub const CHANNEL_MESSAGE: usize = 16_384;
+/// Longest description of a peer connection, in bytes. One of a single data channel has about 700.
+pub const DESCRIPTION: usize = 12_288;
+/// Longest candidate, and its media id.
+pub const CANDIDATE: usize = 1_024;
+/// Candidates for one description, in each direction.
+pub const CANDIDATES: usize = 64;
+/// Offers of a remote that are answered on one peer connection: one, and those by which it looks for another way.
+pub const OFFERS: usize = 16;
+/// Peer connections that a remote may have us begin at a stroke, and one more each second.
+pub const INVITATIONS: u32 = 10;
+/// Signals, signs of life and acknowledgements that wait on one link: 128 × 12 KiB at most. Further signals are not said.
+pub const URGENT: usize = 128;
+
 /// From a new link to the proof of the drive key.
 pub const PROOF_TIME: Duration = Duration::from_secs(10);
+/// Time that a direct connection may take to be there.
+pub const DIRECT_TIME: Duration = Duration::from_secs(15);
+/// Time that the device with the lesser key leaves to the other to begin a direct connection.
+pub const DIRECT_AFTER: Duration = Duration::from_secs(3);
+/// Pause between the beginnings of two direct connections: each takes a page some milliseconds.
+pub const DIRECT_PACE: Duration = Duration::from_millis(50);
+/// First pause before a direct connection that failed is tried again. It doubles up to [`DIRECT_RETRY_MAX`], each time ± 50 %.
+pub const DIRECT_RETRY: Duration = Duration::from_secs(1);
+/// Longest of those pauses.
+pub const DIRECT_RETRY_MAX: Duration = Duration::from_secs(300);
+/// Pause, ± 50 %, before it is tried again with a device that has no place for one more.
+pub const DIRECT_REFUSED: Duration = Duration::from_secs(30);
+/// Time after which a direct connection was sound: earlier failures do not count any more.
+pub const DIRECT_IS_SOUND_AFTER: Duration = Duration::from_secs(30);
+/// Time in which something has to leave a data channel in which bytes wait, or it is dead.
+pub const STALL: Duration = Duration::from_secs(5);
+/// How often it is looked at who has most to say, where not all can be connected to directly.
+pub const DIRECT_REVIEW: Duration = Duration::from_secs(10);
 /// Silence on a link after which it is pinged.
 pub const PING_AFTER: Duration = Duration::from_secs(3);
 /// How much sooner the end of a link that began the handshake asks: only where that takes longer do both.
 pub const PING_LEAD: Duration = Duration::from_millis(500);
 /// Time after an answer after which a remote is pinged that pings: it may be one that hears nothing.
 pub const PING_EVERY: Duration = Duration::from_secs(20);
+/// Time after a ping after which the round trip is measured anew, on a link that is busy: on a silent one pings do that by the way.
+pub const MEASURE_EVERY: Duration = Duration::from_secs(10);
 /// Time that an answer to a ping may take after [`PING_AFTER`], after which the link is dead.
 pub const PONG_WITHIN: Duration = Duration::from_secs(7);
 /// Time in which a frame has to come whole: bytes of one that never ends are no sign of life.

@@ -5,6 +5,7 @@
 
 use crate::error::WireError;
 use crate::limits;
+use crate::rtc::IceServer;
 use crate::time::Duration;
 use crate::wire::encoding::{Encode, Reader};
 
@@ -15,6 +16,8 @@ pub const HTTP_HEADER: &str = "x-peersockets-relay";
 
 /// Flag of WELCOME: the relay lends credit.
 const LENDS: u64 = 1;
+/// Flag of WELCOME: the relay counts direct pairs.
+const COUNTS_DIRECT: u64 = 2;
 
 /// Number of a member in its room. Members that came later have higher numbers; none is used twice.
 pub type Member = u64;
@@ -100,6 +103,9 @@ pub enum ToRelay<'a> {
     Return(Line, u64),
     /// Bytes as [`ToRelay::Data`], the last on a circuit whose credit may not suffice.
     LastWords(Line, &'a [u8]),
+    /// Whether the two ends of a circuit that we dialled are connected directly too. For a relay which said in its welcome that it counts
+    /// them.
+    Direct(Line, bool),
 }
 
 /// A frame from a relay to a client.
@@ -112,6 +118,8 @@ pub enum FromRelay<'a> {
         member: Member,
         /// Whether the relay lends credit for circuits.
         lends: bool,
+        /// Whether the relay wants to be told of direct connections beside its circuits.
+        counts_direct: bool,
         /// Who was there before, at most [`limits::ROOM`].
         present: Vec<Member>,
     },
@@ -137,6 +145,9 @@ pub enum FromRelay<'a> {
         /// After this time, in whole milliseconds.
         back_in: Duration,
     },
+    /// STUN and TURN servers for direct connections, in place of those that it named before: at most [`limits::ICE_SERVERS`], each text of
+    /// at most [`limits::ICE_SERVER_TEXT`] bytes.
+    IceServers(Vec<IceServer>),
 }
 
 impl<'a> ToRelay<'a> {
@@ -169,6 +180,10 @@ impl<'a> ToRelay<'a> {
                 put_line(out, 19, line);
                 out.extend_from_slice(bytes);
             }
+            Self::Direct(line, is_direct) => {
+                put_line(out, 20, line);
+                out.put_uint(is_direct.into());
+            }
         }
     }
 
@@ -188,6 +203,7 @@ impl<'a> ToRelay<'a> {
             16 => Self::Flow,
             17 => Self::Consumed(read_line(&mut reader)?, reader.uint()?),
             18 => Self::Return(read_line(&mut reader)?, reader.uint()?),
+            20 => Self::Direct(read_line(&mut reader)?, read_bool(&mut reader)?),
             other => return Err(WireError::UnknownType(other)),
         };
         if reader.is_empty() { Ok(decoded) } else { Err(WireError::TrailingBytes) }
@@ -198,10 +214,10 @@ impl<'a> FromRelay<'a> {
     /// Appends the frame to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Welcome { member, lends, present } => {
+            Self::Welcome { member, lends, counts_direct, present } => {
                 out.put_uint(1);
                 out.put_uint(*member);
-                out.put_uint(u64::from(*lends) * LENDS);
+                out.put_uint((u64::from(*lends) * LENDS) | (u64::from(*counts_direct) * COUNTS_DIRECT));
                 out.put_uint(present.len() as u64);
                 for other in present {
                     out.put_uint(*other);
@@ -233,6 +249,13 @@ impl<'a> FromRelay<'a> {
                 out.put_uint(17);
                 out.put_uint(back_in.as_millis() as u64);
             }
+            Self::IceServers(servers) => {
+                out.put_uint(18);
+                out.put_uint(servers.len() as u64);
+                for IceServer { url, username, credential } in servers {
+                    [url, username, credential].into_iter().for_each(|text| out.put_string(text));
+                }
+            }
         }
     }
 
@@ -243,13 +266,10 @@ impl<'a> FromRelay<'a> {
             0 => return Err(WireError::UnknownType(0)),
             1 => {
                 let member = reader.uint()?;
-                let lends = reader.uint()? & LENDS != 0;
-                let count = reader.uint()?;
-                if count > limits::ROOM as u64 {
-                    return Err(WireError::TooMany);
-                }
-                let present = (0..count).map(|_| reader.uint()).collect::<Result<_, _>>()?;
-                Self::Welcome { member, lends, present }
+                let flags = reader.uint()?;
+                let present = read_list(&mut reader, limits::ROOM, Reader::uint)?;
+                let (lends, counts_direct) = (flags & LENDS != 0, flags & COUNTS_DIRECT != 0);
+                Self::Welcome { member, lends, counts_direct, present }
             }
             2 => Self::Dialed(read_line(&mut reader)?),
             3 => {
@@ -261,6 +281,7 @@ impl<'a> FromRelay<'a> {
             6 => Self::Refused { code: reader.string()?, text: reader.string()? },
             16 => Self::Credit(read_line(&mut reader)?, reader.uint()?),
             17 => Self::GoingAway { back_in: Duration::from_millis(reader.uint()?) },
+            18 => Self::IceServers(read_list(&mut reader, limits::ICE_SERVERS, read_ice_server)?),
             _ => return Ok(None),
         }))
     }
@@ -274,6 +295,34 @@ fn put_line(out: &mut Vec<u8>, kind: u64, line: Line) {
 
 fn read_line(reader: &mut Reader<'_>) -> Result<Line, WireError> {
     Ok(Line { member: reader.uint()?, circuit: reader.uint()? })
+}
+
+fn read_bool(reader: &mut Reader<'_>) -> Result<bool, WireError> {
+    match reader.uint()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(WireError::NotBoolean),
+    }
+}
+
+fn read_list<'a, T>(
+    reader: &mut Reader<'a>,
+    most: usize,
+    read: impl Fn(&mut Reader<'a>) -> Result<T, WireError>,
+) -> Result<Vec<T>, WireError> {
+    let count = reader.uint()?;
+    if count > most as u64 {
+        return Err(WireError::TooMany);
+    }
+    (0..count).map(|_| read(reader)).collect()
+}
+
+fn read_ice_server(reader: &mut Reader<'_>) -> Result<IceServer, WireError> {
+    let mut text = || match reader.string()? {
+        text if text.len() > limits::ICE_SERVER_TEXT => Err(WireError::TextTooLong),
+        text => Ok(text.to_owned()),
+    };
+    Ok(IceServer { url: text()?, username: text()?, credential: text()? })
 }
 
 fn read_chunk<'a>(reader: Reader<'a>) -> Result<&'a [u8], WireError> {
@@ -300,13 +349,16 @@ mod tests {
             ToRelay::Consumed(LINE, 70_000),
             ToRelay::Return(LINE, 1),
             ToRelay::LastWords(LINE, b"sealed"),
+            ToRelay::Direct(LINE, true),
+            ToRelay::Direct(LINE, false),
         ]
     }
 
     fn from_relay() -> Vec<FromRelay<'static>> {
         vec![
-            FromRelay::Welcome { member: 3, lends: false, present: vec![1, 2] },
-            FromRelay::Welcome { member: 4, lends: true, present: vec![] },
+            FromRelay::Welcome { member: 3, lends: false, counts_direct: false, present: vec![1, 2] },
+            FromRelay::Welcome { member: 4, lends: true, counts_direct: false, present: vec![] },
+            FromRelay::Welcome { member: 5, lends: false, counts_direct: true, present: vec![4] },
             FromRelay::Dialed(LINE),
             FromRelay::Data(LINE, b"sealed"),
             FromRelay::HungUp(LINE, HangupReason::Gone),
@@ -314,7 +366,13 @@ mod tests {
             FromRelay::Refused { code: "room-full", text: "256 members are in it" },
             FromRelay::Credit(LINE, 1 << 20),
             FromRelay::GoingAway { back_in: Duration::from_millis(5_000) },
+            FromRelay::IceServers(vec![]),
+            FromRelay::IceServers(vec![server("stun:stun.example.org", "", ""), server("turn:192.0.2.1", "1:a", "x=")]),
         ]
+    }
+
+    fn server(url: &str, username: &str, credential: &str) -> IceServer {
+        IceServer { url: url.into(), username: username.into(), credential: credential.into() }
     }
 
     #[test]
@@ -336,22 +394,52 @@ mod tests {
         assert_eq!(FromRelay::decode(&[31, 1, 2, 3]), Ok(None));
         assert_eq!(
             FromRelay::decode(&[1, 2, 0xf0, 0]),
-            Ok(Some(FromRelay::Welcome { member: 2, lends: false, present: vec![] }))
+            Ok(Some(FromRelay::Welcome { member: 2, lends: false, counts_direct: false, present: vec![] }))
         );
         assert_eq!(FromRelay::decode(&[5, 9, 0xaa, 0xbb]), Ok(Some(FromRelay::Left(9))));
+        assert_eq!(FromRelay::decode(&[18, 0, 0xaa]), Ok(Some(FromRelay::IceServers(vec![]))));
     }
 
     #[test]
     fn a_relay_takes_no_unknown_type_and_no_trailing_byte() {
         assert_eq!(ToRelay::decode(&[0]), Err(WireError::UnknownType(0)));
         assert_eq!(ToRelay::decode(&[5]), Err(WireError::UnknownType(5)));
+        assert_eq!(ToRelay::decode(&[21, 1, 1, 1]), Err(WireError::UnknownType(21)));
         assert_eq!(ToRelay::decode(&[2, 1, 1, 0]), Err(WireError::TrailingBytes));
+        assert_eq!(ToRelay::decode(&[20, 1, 1, 1, 0]), Err(WireError::TrailingBytes));
+        assert_eq!(ToRelay::decode(&[20, 1, 1]), Err(WireError::Truncated));
+        assert_eq!(ToRelay::decode(&[20, 1, 1, 2]), Err(WireError::NotBoolean));
+    }
+
+    #[test]
+    fn ice_servers_are_at_most_eight_and_their_texts_at_most_255_bytes() {
+        let decode = |servers: Vec<IceServer>| {
+            let mut bytes = Vec::new();
+            FromRelay::IceServers(servers.clone()).encode(&mut bytes);
+            FromRelay::decode(&bytes).map(|frame| assert_eq!(frame, Some(FromRelay::IceServers(servers))))
+        };
+        let (longest, too_long) = ("x".repeat(255), "x".repeat(256));
+        let largest = server(&longest, &longest, &longest);
+        assert_eq!(decode(vec![largest.clone(); 8]), Ok(()));
+        assert_eq!(decode(vec![largest.clone(); 9]), Err(WireError::TooMany));
+        for server in [
+            server(&too_long, "", ""),
+            server(&longest, &too_long, ""),
+            server(&longest, &longest, &too_long),
+            // Of two bytes each.
+            server(&"ä".repeat(128), "", ""),
+        ] {
+            assert_eq!(decode(vec![largest.clone(), server]), Err(WireError::TextTooLong));
+        }
+        assert_eq!(FromRelay::decode(&[18, 1, 1, b'x', 0]), Err(WireError::Truncated));
+        assert_eq!(FromRelay::decode(&[18, 1, 1, 0xff, 0, 0]), Err(WireError::NotUtf8));
     }
 
     #[test]
     fn a_welcome_longer_than_any_room_is_refused() {
         let mut bytes = Vec::new();
-        FromRelay::Welcome { member: 999, lends: true, present: vec![1; limits::ROOM + 1] }.encode(&mut bytes);
+        FromRelay::Welcome { member: 999, lends: true, counts_direct: true, present: vec![1; limits::ROOM + 1] }
+            .encode(&mut bytes);
         assert_eq!(FromRelay::decode(&bytes), Err(WireError::TooMany));
     }
 }

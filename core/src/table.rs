@@ -81,6 +81,11 @@ impl<Key: Ord, Value> Table<Key, Value> {
         self.entries.clear();
     }
 
+    /// Keeps those that are to be kept.
+    pub fn retain(&mut self, mut is_kept: impl FnMut(&Key, &Value) -> bool) {
+        self.entries.retain(|(key, value)| is_kept(key, value));
+    }
+
     /// Every key with its value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Value)> {
         self.entries.iter().map(|(key, value)| (key, value))

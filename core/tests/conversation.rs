@@ -46,9 +46,11 @@ impl Handshake {
     /// We are the initiator.
     fn bytes(self) -> Vec<u8> {
         match self {
-            Self::Theirs => open_handshake(&drive(), Role::Responder, &HASH, None),
-            Self::Reflected => open_handshake(&drive(), Role::Initiator, &HASH, None),
-            Self::OfAnotherDrive => open_handshake(&DriveKey::from_bytes([9; 32]), Role::Responder, &HASH, None),
+            Self::Theirs => open_handshake(&drive(), Role::Responder, &HASH, &Default::default()),
+            Self::Reflected => open_handshake(&drive(), Role::Initiator, &HASH, &Default::default()),
+            Self::OfAnotherDrive => {
+                open_handshake(&DriveKey::from_bytes([9; 32]), Role::Responder, &HASH, &Default::default())
+            }
             Self::Empty => Vec::new(),
         }
     }
@@ -117,6 +119,7 @@ impl Told {
                 assert!(self.has_begun && (self.is_opened || by_extensions), "nothing proves the drive key");
             }
             LinkEvent::Unwanted(_) | LinkEvent::SessionOffered => panic!("there is no session"),
+            LinkEvent::Signal(_) => panic!("this device takes no signals"),
             LinkEvent::Acknowledged(_) => {}
             LinkEvent::Message { bytes, .. } => {
                 assert_eq!(self.proofs, 1, "a message came before the proof");

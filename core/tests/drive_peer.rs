@@ -44,7 +44,10 @@ fn both_channels_are_opened_at_once() {
     let stranger = Stranger::meet(&mut end());
     let hash = stranger.hash();
     let expected = [
-        open_frame(&drive().channel_id(&hash), &peersockets::open_handshake(&drive(), Role::Initiator, &hash, None)),
+        open_frame(
+            &drive().channel_id(&hash),
+            &peersockets::open_handshake(&drive(), Role::Initiator, &hash, &Default::default()),
+        ),
         drive_open_frame(2, &drive().discovery_key(), &hypercore::open_handshake(&drive(), Role::Initiator, &hash)),
     ];
     assert_eq!(stranger.heard, expected);
@@ -515,7 +518,7 @@ fn a_peer_with_a_channel_of_its_own_is_pinged_like_any_other() {
     end.read(at(0.0), &stranger.secure.take_output(usize::MAX)).unwrap();
     end.link.handle_timeout(at(3.0)).unwrap();
     stranger.exchange(&mut end).unwrap();
-    assert_eq!(stranger.heard, [[1, peersockets::PING as u8]]);
+    assert_eq!(stranger.heard, [[1, peersockets::PING as u8, 2]], "the first was for the round trip");
     assert_eq!(end.link.next_timeout(), at(10.0));
 }
 

@@ -23,21 +23,26 @@ fn circuit_link() -> Link {
     let mut link = Link::hosted(Host::Here, beginning, true);
     link.handle_established(Established { remote: [2; 32], role, handshake_hash: HASH }, &|_: &str| true).unwrap();
     assert_eq!(link.next_action(), Some(HostAction::Start(role)));
-    let handshake = open_handshake(&drive(1), role, &HASH, None);
+    let handshake = open_handshake(&drive(1), role, &HASH, &Default::default());
     assert_eq!(link.next_action(), Some(HostAction::Open { id: drive(1).channel_id(&HASH), handshake }));
     assert_eq!(link.next_action(), None);
     link
 }
 
 fn proof() -> Vec<u8> {
-    open_handshake(&drive(1), Role::Initiator, &HASH, None)
+    open_handshake(&drive(1), Role::Initiator, &HASH, &Default::default())
+}
+
+/// The ping of this number.
+fn ping(number: u8) -> HostAction {
+    HostAction::Message(Frame { kind: PING, payload: vec![number] })
 }
 
 #[test]
 fn nothing_but_a_proof_has_a_host_replicate_on_a_circuit() {
-    let reflected = open_handshake(&drive(1), Role::Responder, &HASH, None);
-    let replayed = open_handshake(&drive(1), Role::Initiator, &[4; 64], None);
-    let of_another = open_handshake(&drive(2), Role::Initiator, &HASH, None);
+    let reflected = open_handshake(&drive(1), Role::Responder, &HASH, &Default::default());
+    let replayed = open_handshake(&drive(1), Role::Initiator, &[4; 64], &Default::default());
+    let of_another = open_handshake(&drive(2), Role::Initiator, &HASH, &Default::default());
     for (heard, outcome) in [
         (Heard::Opened(&reflected), Err(LinkError::Capability)),
         (Heard::Opened(&replayed), Err(LinkError::Capability)),
@@ -61,7 +66,8 @@ fn nothing_but_a_proof_has_a_host_replicate_on_a_circuit() {
     let mut events = Vec::new();
     link.handle_heard(at(0.0), Heard::Opened(&proof()), &|_: &str| true, &mut events).unwrap();
     assert_eq!(events, [LinkEvent::Proved([2; 32])]);
-    assert_eq!((link.next_action(), link.next_action()), (Some(HostAction::Replicate), None));
+    let actions: Vec<_> = std::iter::from_fn(|| link.next_action()).collect();
+    assert_eq!(actions, [HostAction::Replicate, ping(1)]);
     // What is heard of replication from now on is none of our business.
     for heard in [Heard::DriveOpened, Heard::Extension("chat".into(), b"twice"), Heard::DriveClosed] {
         link.handle_heard(at(0.0), heard, &|_: &str| true, &mut events).unwrap();
@@ -74,14 +80,14 @@ fn bytes_of_a_circuit_are_a_sign_of_life_though_they_are_replication() {
     let mut link = circuit_link();
     let mut events = Vec::new();
     link.handle_heard(at(0.0), Heard::Opened(&proof()), &|_: &str| true, &mut events).unwrap();
-    assert_eq!(link.next_action(), Some(HostAction::Replicate));
+    assert_eq!((link.next_action(), link.next_action()), (Some(HostAction::Replicate), Some(ping(1))));
     for second in 1..60 {
         link.handle_bytes(at(second.into()), &[7; 1_000], &|_: &str| true, &mut events).unwrap();
         assert_eq!(link.next_timeout(), at(f64::from(second) + 3.0));
         assert_eq!(link.next_action(), Some(HostAction::Read(vec![7; 1_000])));
     }
     link.handle_timeout(at(62.0)).unwrap();
-    assert_eq!(link.next_action(), Some(HostAction::Message(Frame { kind: PING, payload: Vec::new() })));
+    assert_eq!(link.next_action(), Some(ping(2)));
     // On a stream of its own, the host says so itself.
     link.handle_sign_of_life(at(68.0));
     assert_eq!(link.handle_timeout(at(69.0)), Ok(()));

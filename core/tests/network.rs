@@ -28,7 +28,7 @@ fn story(world: &mut World, device: usize) -> Vec<String> {
         Event::State(state) => Some(state.name().to_string()),
         Event::Message { message, .. } => Some(String::from_utf8(message.to_vec()).unwrap()),
         Event::Error(report) => Some(report.code.name().to_string()),
-        Event::Drain { .. } => None,
+        Event::Drain { .. } | Event::Path { .. } => None,
     };
     world.events(device).into_iter().filter_map(told).collect()
 }
@@ -236,7 +236,7 @@ impl Hermit {
         };
         swarm.handle_socket_opened(now, socket);
         let mut hermit = Self { swarm, socket };
-        hermit.hear(FromRelay::Welcome { member: 3, lends: false, present: vec![] });
+        hermit.hear(FromRelay::Welcome { member: 3, lends: false, counts_direct: false, present: vec![] });
         hermit.dialled();
         hermit
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use peersockets_core::code::Code;
 use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, HangupReason, Line, ToRelay};
+use peersockets_core::rtc::IceServer;
 use peersockets_core::swarm::{Config, Event, HandleId, Output, PeerId, SocketFailure, SocketId, State, Swarm};
 use peersockets_core::time::Time;
 use peersockets_netem::{Relay, World, drive, seconds};
@@ -260,7 +261,8 @@ fn only_members_that_came_before_are_dialled_and_each_with_keys_of_its_own() {
     let Output::Open { socket, .. } = swarm.poll_output() else { panic!("a socket is opened at once") };
     swarm.handle_socket_opened(now, socket);
     let mut welcome = Vec::new();
-    FromRelay::Welcome { member: 3, lends: false, present: vec![1, 2, 4, 9] }.encode(&mut welcome);
+    FromRelay::Welcome { member: 3, lends: false, counts_direct: false, present: vec![1, 2, 4, 9] }
+        .encode(&mut welcome);
     swarm.handle_socket_message(now, socket, &welcome);
 
     let mut dialled = Vec::new();
@@ -278,6 +280,21 @@ fn only_members_that_came_before_are_dialled_and_each_with_keys_of_its_own() {
     }
     assert_eq!(dialled, [1, 2]);
     assert_eq!(keys.len(), 2);
+}
+
+#[test]
+fn servers_that_a_relay_announces_keep_nobody_from_meeting() {
+    let server = |url: &str| IceServer { url: url.into(), username: String::new(), credential: String::new() };
+    let mut world = World::new(2);
+    world.relays[0].ice_servers = vec![server("stun:192.0.2.1")];
+    world.relays[1].ice_servers = vec![server(&"x".repeat(255)); 8];
+    let (mut world, _, topics) = met_in(world, 2);
+    world.announce_ice_servers(0, vec![server("stun:192.0.2.2")]);
+    world.announce_ice_servers(1, vec![]);
+    world.devices[0].swarm.send(topics[0], FIRST, b"hello".to_vec());
+    world.settle();
+    assert_eq!(world.messages(1, topics[1]), [(FIRST, b"hello".to_vec())]);
+    assert!((0..2).all(|device| world.reports(device).is_empty()));
 }
 
 #[test]
@@ -383,7 +400,7 @@ fn welcomed(member: u64, present: Vec<u64>) -> (Swarm, SocketId) {
         }
     };
     swarm.handle_socket_opened(now, socket);
-    hear(&mut swarm, now, socket, FromRelay::Welcome { member, lends: false, present });
+    hear(&mut swarm, now, socket, FromRelay::Welcome { member, lends: false, counts_direct: false, present });
     (swarm, socket)
 }
 

@@ -34,7 +34,7 @@ fn nobody_leaves_while_a_relay_is_away_for_as_long_as_it_said() {
                     assert_eq!((on, &message[..]), (topic, &b"meanwhile"[..]));
                     messages += 1;
                 }
-                peersockets_core::swarm::Event::State(_) => {}
+                peersockets_core::swarm::Event::State(_) | peersockets_core::swarm::Event::Path { .. } => {}
                 other => panic!("{other:?} of {watches:?}"),
             }
         }

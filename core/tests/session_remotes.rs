@@ -5,7 +5,7 @@ mod pair;
 use pair::*;
 use peersockets_core::channel::outbox::Frame;
 use peersockets_core::channel::peersockets::{
-    ACK, GOODBYE, Incarnation, MESSAGE, RESUME, Standing, TOPIC, open_handshake, verify_open,
+    ACK, GOODBYE, Incarnation, MESSAGE, PING, RESUME, Standing, TOPIC, open_handshake, verify_open,
 };
 use peersockets_core::conversation::{Established, Heard};
 use peersockets_core::limits;
@@ -62,7 +62,7 @@ impl Remote {
     /// Says the remote's Open.
     fn open(&mut self, own: Incarnation, other: Option<Incarnation>, received: u64) {
         let standing = Standing { own, other, received };
-        let handshake = open_handshake(&drive(1), Role::Responder, &HASH, Some(&standing));
+        let handshake = open_handshake(&drive(1), Role::Responder, &HASH, &standing.into());
         self.swarm.handle_stream_heard(self.now, self.link, Heard::Opened(&handshake));
         self.drain();
     }
@@ -95,7 +95,7 @@ impl Remote {
                     HostAction::End => self.has_ended = true,
                     HostAction::Open { handshake, .. } => {
                         let opened = verify_open(&handshake, &drive(1), Role::Initiator, &HASH);
-                        self.ours = opened.expect("an Open of ours");
+                        self.ours = opened.expect("an Open of ours").standing;
                     }
                     _ => {}
                 },
@@ -140,7 +140,7 @@ fn an_acknowledgement_of_what_was_never_sent_ends_its_link() {
     let mut remote = Remote::new();
     remote.swarm.send(remote.topic, FIRST, b"one".to_vec());
     remote.drain();
-    assert_eq!(remote.said.iter().map(|frame| frame.kind).collect::<Vec<_>>(), [RESUME, TOPIC, MESSAGE]);
+    assert_eq!(remote.said.iter().map(|frame| frame.kind).collect::<Vec<_>>(), [PING, RESUME, TOPIC, MESSAGE]);
     remote.say(ACK, &[1]);
     assert!(!remote.has_ended);
     assert_eq!(remote.swarm.stats().peers[0].queued_bytes, 0);
@@ -184,7 +184,7 @@ fn an_open_tells_what_has_arrived_and_only_that_is_left_out() {
     remote.swarm.handle_stream_ended(remote.now, LinkId(1));
     remote.drain();
     let said: Vec<(u64, &[u8])> = remote.said.iter().map(|frame| (frame.kind, &frame.payload[..])).collect();
-    assert_eq!(said, [(RESUME, &b"\x02"[..]), (TOPIC, b"\0\x04chat"), (MESSAGE, b"\0two")]);
+    assert_eq!(said, [(PING, &b"\x01"[..]), (RESUME, b"\x02"), (TOPIC, b"\0\x04chat"), (MESSAGE, b"\0two")]);
     assert_eq!(remote.presence(), [1]);
 }
 
@@ -266,7 +266,7 @@ fn a_link_without_a_session_is_refused_as_long_as_there_is_one_with() {
     let mut remote = Remote::new();
     let newest = remote.link;
     remote.dial();
-    let handshake = open_handshake(&drive(1), Role::Responder, &HASH, None);
+    let handshake = open_handshake(&drive(1), Role::Responder, &HASH, &Default::default());
     remote.swarm.handle_stream_heard(remote.now, remote.link, Heard::Opened(&handshake));
     remote.drain();
     assert!(remote.has_ended);
@@ -290,7 +290,7 @@ fn a_remote_that_was_reached_by_extensions_keeps_a_session_once_it_opens_the_cha
     assert_eq!(remote.presence(), [1, 2]);
     let own = Incarnation { device: [9; 32], epoch: 0 };
     let standing = Standing { own, other: None, received: 0 };
-    let handshake = open_handshake(&drive(1), Role::Responder, &HASH, Some(&standing));
+    let handshake = open_handshake(&drive(1), Role::Responder, &HASH, &standing.into());
     remote.swarm.handle_stream_heard(remote.now, link, Heard::Opened(&handshake));
     remote.send(1, &[b"one"]);
     remote.send(1, &[b"one", b"two"]);

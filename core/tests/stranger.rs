@@ -50,7 +50,7 @@ fn no_topic_and_no_message_before_the_proof() {
         end.link.send(&secret_topic(), b"a secret".to_vec()).unwrap();
         stranger.exchange(&mut end).unwrap();
         let kinds: Vec<_> = stranger.heard.iter().skip(1).map(|frame| u64::from(frame[1])).collect();
-        assert_eq!(kinds, [TOPIC, MESSAGE], "now that it is proved");
+        assert_eq!(kinds, [PING, TOPIC, MESSAGE], "now that it is proved");
     }
 }
 
@@ -90,7 +90,7 @@ fn a_stranger_without_the_drive_key_never_proves() {
                     &DriveKey::from_bytes([0; 32]),
                     stranger.secure.role(),
                     &stranger.hash(),
-                    None,
+                    &Default::default(),
                 )
             },
             |_| [&[1, 0][..], &[0; 32]].concat(),

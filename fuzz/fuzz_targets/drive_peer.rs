@@ -87,7 +87,7 @@ impl Meeting {
     fn open_peersockets(&mut self, id: u64) -> Vec<u8> {
         self.has_shown_proof = true;
         let hash = self.remote.handshake_hash().expect("it is complete");
-        let handshake = peersockets::open_handshake(&drive(), Role::Responder, hash, None);
+        let handshake = peersockets::open_handshake(&drive(), Role::Responder, hash, &Default::default());
         open(id, peersockets::PROTOCOL.as_bytes(), &drive().channel_id(hash), &handshake)
     }
 
@@ -163,6 +163,7 @@ impl Meeting {
                 LinkEvent::Lost { length, .. } => assert!(self.is_proved && length <= limits::MESSAGE),
                 LinkEvent::Goodbye(_) | LinkEvent::Acknowledged(_) => assert!(self.is_proved),
                 LinkEvent::Unwanted(_) | LinkEvent::SessionOffered => panic!("there is no session"),
+                LinkEvent::Signal(_) => panic!("this device takes no signals"),
             }
         }
         assert_eq!(self.link.is_proved(), self.is_proved);

@@ -64,6 +64,7 @@ fuzz_target!(|input: &[u8]| {
                 }
                 LinkEvent::Lost { length, .. } => assert!(length > 0 && length <= limits::MESSAGE),
                 LinkEvent::Goodbye(_) | LinkEvent::Acknowledged(_) => {}
+                LinkEvent::Signal(_) => panic!("this device takes no signals"),
                 LinkEvent::Unwanted(_) | LinkEvent::SessionOffered => panic!("there is no session"),
                 LinkEvent::Proved(_) => panic!("it was proved before"),
             }
@@ -90,7 +91,7 @@ fn prove(link: &mut Link, remote: &mut Secure) {
             let mut open = vec![0, 1, 1];
             open.put_string(PROTOCOL);
             open.put_buffer(&drive().channel_id(hash));
-            open.extend(open_handshake(&drive(), Role::Initiator, hash, None));
+            open.extend(open_handshake(&drive(), Role::Initiator, hash, &Default::default()));
             has_opened = remote.seal(open);
         }
     }

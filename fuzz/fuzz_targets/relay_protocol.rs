@@ -23,6 +23,11 @@ fuzz_target!(|message: &[u8]| {
         if let FromRelay::Welcome { present, .. } = &frame {
             assert!(present.len() <= limits::ROOM);
         }
+        if let FromRelay::IceServers(servers) = &frame {
+            let texts = servers.iter().flat_map(|server| [&server.url, &server.username, &server.credential]);
+            assert!(servers.len() <= limits::ICE_SERVERS);
+            assert!(texts.into_iter().all(|text| text.len() <= limits::ICE_SERVER_TEXT));
+        }
         assert_eq!(FromRelay::decode(&written), Ok(Some(frame)));
         assert!(written.len() <= message.len(), "we write the shortest form");
     }

@@ -227,6 +227,7 @@ impl Meeting {
                 }
                 Output::Event(event) => self.check(event),
                 Output::Host { .. } => panic!("there is no host"),
+                Output::Connect { .. } | Output::Negotiate { .. } => panic!("it connects to nobody directly"),
                 Output::Timeout(_) => break,
             }
         }
@@ -242,9 +243,12 @@ impl Meeting {
 
     fn relay_hears(&mut self, message: &[u8]) {
         match ToRelay::decode(message).expect("a device writes well-formed frames") {
-            ToRelay::Join { .. } => {
-                self.relay_says(&FromRelay::Welcome { member: OWN_MEMBER, lends: false, present: Vec::new() })
-            }
+            ToRelay::Join { .. } => self.relay_says(&FromRelay::Welcome {
+                member: OWN_MEMBER,
+                lends: false,
+                counts_direct: false,
+                present: Vec::new(),
+            }),
             ToRelay::Dial(line) => self.relay_says(&FromRelay::HungUp(line, HangupReason::Gone)),
             ToRelay::Hangup(line, _) => {
                 self.links.iter_mut().filter(|link| link.line == line).for_each(|link| link.is_over = true);
@@ -276,7 +280,8 @@ impl Meeting {
                 assert_eq!(reader.uint(), Ok(1));
                 assert_eq!(reader.string(), Ok(PROTOCOL));
                 assert_eq!(reader.buffer(), Ok(&drive().channel_id(&hash)[..]));
-                let standing = verify_open(reader.rest(), &drive(), Role::Responder, &hash).expect("our proof");
+                let standing =
+                    verify_open(reader.rest(), &drive(), Role::Responder, &hash).expect("our proof").standing;
                 link.ours = standing.map(|standing| standing.own);
             }
             (0, _) => {}
@@ -321,6 +326,9 @@ impl Meeting {
                 self.has_left_since = false;
                 self.most = self.most.max(number);
             }
+            Event::Path { watch, peer, .. } => {
+                assert!(watch == self.watch && self.is_here && self.peer == Some(peer));
+            }
             Event::Drain { .. } | Event::Error(_) | Event::State(_) => {}
         }
     }
@@ -333,7 +341,7 @@ impl Remote {
             let mut open = vec![0, 1, 1];
             open.put_string(PROTOCOL);
             open.put_buffer(&drive().channel_id(hash));
-            open.extend(open_handshake(&drive(), Role::Initiator, hash, Some(&self.standing)));
+            open.extend(open_handshake(&drive(), Role::Initiator, hash, &self.standing.into()));
             self.has_opened = self.secure.seal(open);
         }
     }

@@ -110,7 +110,7 @@ fn claim(secure: &mut Secure) -> bool {
     let mut open = vec![0, 1, 1];
     open.put_string(PROTOCOL);
     open.put_buffer(&drive(1).channel_id(&hash));
-    open.extend(open_handshake(&drive(0xee), Role::Initiator, &hash, Some(&standing)));
+    open.extend(open_handshake(&drive(0xee), Role::Initiator, &hash, &standing.into()));
     let resume = vec![1, RESUME as u8, 1];
     let mut topic = vec![1, TOPIC as u8, 0];
     topic.put_string("chat");

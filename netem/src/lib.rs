@@ -5,6 +5,7 @@
 //! [`Impostor`] make a hostile one of it. [`Room`] lets devices talk, and checks what they are told against what must hold whatever
 //! happens. For tests only: what cannot be panics.
 
+mod channels;
 mod drive_peer;
 mod host;
 mod impostor;
@@ -17,6 +18,7 @@ mod stream;
 mod weather;
 mod world;
 
+pub use channels::Accident;
 pub use drive_peer::DrivePeer;
 pub use impostor::Impostor;
 pub use liar::Lie;

@@ -76,6 +76,7 @@ impl World {
     pub fn kill_sockets(&mut self, device: usize) {
         let Device { dead, sockets, .. } = &mut self.devices[device];
         dead.extend(sockets.keys().copied());
+        self.kill_channels(device);
     }
 
     /// What arrives of what is under way: a dead socket loses it, and without a network it waits.
@@ -107,9 +108,11 @@ impl Delivery {
         match self {
             Self::ToServer { device, socket, .. }
             | Self::ToDevice { device, socket, .. }
+            | Self::Step { device, socket, .. }
+            | Self::Open { device, socket }
             | Self::Close { device, socket }
             | Self::Closed { device, socket } => Some((*device, *socket)),
-            Self::Go { .. } => None,
+            Self::Go { .. } | Self::Connectivity { .. } => None,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! A relay that follows PROTOCOL.md §3 on honest input, and its moods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use peersockets_core::credit::{self, Loan};
 use peersockets_core::limits;
 use peersockets_core::random::Random;
 use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Member, ToRelay};
+use peersockets_core::rtc::IceServer;
 use peersockets_core::swarm::{SocketFailure, SocketId};
 use peersockets_core::time::{Duration, Time};
 
@@ -38,6 +39,12 @@ pub struct Relay {
     last_member: Member,
     /// Whether it lends no credit, as those of the first build.
     pub is_old: bool,
+    /// Whether it wants to be told of direct connections.
+    pub counts_direct: bool,
+    /// What it announces to newcomers, if there are any.
+    pub ice_servers: Vec<IceServer>,
+    /// Circuits whose ends are connected directly, as their diallers said: dialler, other end, number.
+    direct: BTreeSet<(Member, Member, Circuit)>,
     /// What it has to lend for each circuit.
     pub pool: usize,
     /// Tells nobody of credit.
@@ -89,6 +96,9 @@ impl Relay {
             members: BTreeMap::new(),
             last_member: 0,
             is_old: false,
+            counts_direct: true,
+            ice_servers: Vec::new(),
+            direct: BTreeSet::new(),
             pool: POOL,
             is_stingy: false,
             is_boastful: false,
@@ -117,6 +127,11 @@ impl Relay {
         self.loans.values().map(Loan::borrowed).sum()
     }
 
+    /// How many pairs of its members are connected directly, as they say.
+    pub fn direct_pairs(&self) -> usize {
+        self.direct.len()
+    }
+
     fn count(&mut self, message: &[u8]) {
         self.traffic.0 += 1;
         self.traffic.1 += message.len() as u64;
@@ -129,6 +144,7 @@ impl World {
         self.relays[relay].is_up = false;
         self.relays[relay].members.clear();
         self.relays[relay].loans.clear();
+        self.relays[relay].direct.clear();
         self.close_sockets_of(Server::Relay(relay));
     }
 
@@ -153,6 +169,13 @@ impl World {
     /// Lets a relay say that it is going away.
     pub fn announce_drain(&mut self, relay: usize, back_in: Duration) {
         self.tell_all(relay, &FromRelay::GoingAway { back_in });
+        self.settle();
+    }
+
+    /// Lets a relay announce these servers from now on, and tell its members now.
+    pub fn announce_ice_servers(&mut self, relay: usize, servers: Vec<IceServer>) {
+        self.tell_all(relay, &FromRelay::IceServers(servers.clone()));
+        self.relays[relay].ice_servers = servers;
         self.settle();
     }
 
@@ -196,6 +219,7 @@ impl World {
         if let Some(member) = member {
             members.remove(&member);
             self.relays[relay].loans.retain(|(from, to, _), _| *from != member && *to != member);
+            self.relays[relay].direct.retain(|(from, to, _)| *from != member && *to != member);
             if self.relays[relay].is_discreet {
                 return;
             }
@@ -221,7 +245,12 @@ impl World {
                     self.relays[relay].false_welcomes = Some(random);
                 }
                 self.relays[relay].members.insert(member, (device, socket));
-                self.tell(relay, member, &FromRelay::Welcome { member, lends: !self.relays[relay].is_old, present });
+                let Relay { is_old, counts_direct, ref ice_servers, .. } = self.relays[relay];
+                let (lends, counts_direct, servers) = (!is_old, !is_old && counts_direct, ice_servers.clone());
+                self.tell(relay, member, &FromRelay::Welcome { member, lends, counts_direct, present });
+                if !servers.is_empty() {
+                    self.tell(relay, member, &FromRelay::IceServers(servers));
+                }
                 if self.relays[relay].is_moody {
                     self.tell(relay, member, &FromRelay::Refused { code: "too-fast", text: "not now" });
                 }
@@ -235,6 +264,8 @@ impl World {
                     let ends = |from, to| move |other: &(Member, Member, Circuit)| (other.0, other.1) == (from, to);
                     let (out, home) = (ends(sender, line.member), ends(line.member, sender));
                     loans.retain(|key, _| !out(key) && !home(key));
+                    self.relays[relay].direct.retain(|key| !out(key));
+                    let loans = &mut self.relays[relay].loans;
                     loans.insert((sender, line.member, line.circuit), Loan::default());
                     loans.insert((line.member, sender, line.circuit), Loan::default());
                     self.tell(relay, line.member, &FromRelay::Dialed(back));
@@ -281,6 +312,17 @@ impl World {
                     loan.give_back(amount);
                 }
             }
+            (ToRelay::Direct(line, is_direct), Some(sender)) => {
+                let Relay { is_old, counts_direct, loans, direct, .. } = &mut self.relays[relay];
+                assert!(!*is_old && *counts_direct, "it does not count direct pairs");
+                assert!(line.member < sender, "only the dialler says so");
+                let circuit = (sender, line.member, line.circuit);
+                if !is_direct {
+                    direct.remove(&circuit);
+                } else if loans.contains_key(&circuit) {
+                    direct.insert(circuit);
+                }
+            }
             (ToRelay::Hangup(line, reason), Some(sender)) => {
                 self.end_loans(relay, sender, line);
                 self.tell(relay, line.member, &FromRelay::HungUp(Line { member: sender, ..line }, reason));
@@ -316,9 +358,11 @@ impl World {
     }
 
     fn end_loans(&mut self, relay: usize, sender: Member, line: Line) {
-        let loans = &mut self.relays[relay].loans;
-        loans.remove(&(sender, line.member, line.circuit));
-        loans.remove(&(line.member, sender, line.circuit));
+        let Relay { loans, direct, .. } = &mut self.relays[relay];
+        for circuit in [(sender, line.member, line.circuit), (line.member, sender, line.circuit)] {
+            loans.remove(&circuit);
+            direct.remove(&circuit);
+        }
     }
 
     fn pass_on(&mut self, relay: usize, sender: Member, line: Line, bytes: &[u8]) {

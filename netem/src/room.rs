@@ -6,6 +6,7 @@ use std::fmt;
 use peersockets_core::code::Code;
 use peersockets_core::limits;
 use peersockets_core::random::Random;
+use peersockets_core::swarm::stats::Route;
 use peersockets_core::swarm::{Event, HandleId, PeerId, Report};
 use peersockets_core::time::{Duration, Time};
 
@@ -55,6 +56,8 @@ pub struct Room {
     pub delivered: usize,
     /// How often relays did each kind of damage, in the order of [`Fault::ALL`](crate::Fault::ALL).
     pub faults: [u64; 7],
+    /// How often a direct connection came to grief.
+    pub accidents: usize,
     /// How often processes were started again.
     pub restarts: usize,
     /// How often what waited for somebody was given up for want of memory.
@@ -97,6 +100,8 @@ struct Person {
     topics: [(Option<HandleId>, u32); TOPICS.len()],
     /// Whom the watcher takes for present.
     present: BTreeMap<PeerId, bool>,
+    /// How it was told that each of those is reached.
+    paths: BTreeMap<PeerId, Route>,
     /// When it was told of each peer's last leave.
     left: BTreeMap<PeerId, Time>,
     /// The keys of peers.
@@ -118,8 +123,14 @@ impl Room {
 
     /// These devices, which share so many relays, in changeable weather.
     pub fn of(seed: Seed, kinds: &[Kind], relays: usize) -> Self {
+        Self::connected(seed, kinds, relays, 0)
+    }
+
+    /// The same, each of which connects to so many others directly.
+    pub fn connected(seed: Seed, kinds: &[Kind], relays: usize, direct_peers: usize) -> Self {
         let mut random = seed.random();
         let mut world = World::new(relays);
+        world.direct_peers = direct_peers;
         let weather = Random::from_seed(random.bytes());
         world.weather = Weather::new(Duration::from_millis(5), Duration::from_millis(40), weather);
         let mut room = Self {
@@ -134,6 +145,7 @@ impl Room {
             leaves: 0,
             delivered: 0,
             faults: [0; 7],
+            accidents: 0,
             restarts: 0,
             dropped: 0,
             refused: 0,
@@ -246,6 +258,7 @@ impl Room {
 
     /// Everything is well again, for a while: everyone who is not away on purpose meets, and what was sent arrives.
     pub fn recover(&mut self) {
+        self.world.direct_succeeds = true;
         let devices = self.devices();
         let is_any_sessionless = devices.iter().any(|device| !self.keeps_session(*device));
         for relay in self.relays() {
@@ -358,6 +371,7 @@ impl Room {
             watch,
             topics,
             present: BTreeMap::new(),
+            paths: BTreeMap::new(),
             left: BTreeMap::new(),
             keys: BTreeMap::new(),
             names: BTreeMap::new(),
@@ -401,6 +415,12 @@ impl Room {
             for event in self.world.events(device) {
                 self.check(device, event);
             }
+            // A process that has ended is told nothing any more.
+            if !self.people[device].is_over {
+                let peers = self.world.devices[device].swarm.stats().peers;
+                let paths = peers.iter().map(|other| (other.peer, other.route)).collect();
+                assert_eq!(self.people[device].paths, paths, "{device} knows how they are reached");
+            }
         }
     }
 
@@ -430,7 +450,16 @@ impl Room {
                 let before = person.present.insert(peer, false);
                 assert_eq!(before, Some(true), "{device} was told that {peer:?} left, who was not there");
                 person.left.insert(peer, self.world.now);
+                person.paths.remove(&peer);
                 self.leaves += 1;
+            }
+            Event::Path { watch, peer, route, .. } if watch == person.watch => {
+                assert_eq!(person.present.get(&peer), Some(&true), "{device} was told of a path to who is not there");
+                assert_ne!(
+                    person.paths.insert(peer, route),
+                    Some(route),
+                    "{device} was told twice of a path to {peer:?}"
+                );
             }
             Event::Message { topic, peer, message } => {
                 assert_eq!(person.present.get(&peer), Some(&true), "{device} got a message of who is not there");

@@ -28,7 +28,7 @@ impl Weather {
         let (Some(random), Some((device, socket))) = (&mut self.random, delivery.way()) else {
             return now;
         };
-        let is_outward = matches!(delivery, Delivery::ToServer { .. } | Delivery::Close { .. });
+        let is_outward = matches!(delivery, Delivery::ToServer { .. } | Delivery::Step { .. } | Delivery::Close { .. });
         let last = self.last.entry((device, socket, is_outward)).or_default();
         let at = now + self.latency + self.jitter.mul_f64(random.fraction());
         *last = at.max(*last);

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peersockets_core::drive::DriveKey;
+use peersockets_core::rtc::{Connectivity, Step};
 use peersockets_core::swarm::{Config, Event, HandleId, LinkId, Output, PeerId, Report, SocketId, State, Swarm};
 use peersockets_core::time::{Duration, Time};
 
+use crate::channels::Connection;
 use crate::drive_peer::DrivePeer;
 use crate::host::Host;
 use crate::network::Bandwidth;
@@ -27,6 +29,11 @@ pub struct World {
     pub(crate) last_stream: u32,
     /// See [`Config`].
     pub session_time: Option<Duration>,
+    /// See [`Config`].
+    pub direct_peers: usize,
+    /// Whether the networks let devices connect directly.
+    pub direct_succeeds: bool,
+    pub(crate) connections: BTreeMap<(usize, SocketId), Connection>,
 }
 
 /// What a socket is opened to.
@@ -45,6 +52,8 @@ pub struct Device {
     pub is_stuck: bool,
     /// Whether it has no network: what it and servers send each other waits, and no socket opens.
     pub(crate) is_cut_off: bool,
+    /// When it wants to be called again, as it said last.
+    timeout: Option<Time>,
     pub(crate) held: Vec<Delivery>,
     /// What its uplink takes, if that is not everything at once.
     pub(crate) uplink: Option<Bandwidth>,
@@ -73,6 +82,23 @@ pub(crate) enum Delivery {
     Go {
         device: usize,
         link: LinkId,
+    },
+    /// A device's browser takes a step towards a direct connection.
+    Step {
+        device: usize,
+        socket: SocketId,
+        step: Step,
+    },
+    /// A channel opens.
+    Open {
+        device: usize,
+        socket: SocketId,
+    },
+    /// A browser finds out about its way to the other end.
+    Connectivity {
+        device: usize,
+        socket: SocketId,
+        connectivity: Connectivity,
     },
     /// A device closed a socket.
     Close {
@@ -106,6 +132,9 @@ impl World {
             last_delivery: 0,
             last_stream: 0,
             session_time: None,
+            direct_peers: 0,
+            direct_succeeds: true,
+            connections: BTreeMap::new(),
         }
     }
 
@@ -153,11 +182,17 @@ impl World {
         seed[..2].copy_from_slice(&(self.devices.len() as u16).to_le_bytes());
         seed[1] ^= 0x5e;
         self.devices.push(Device {
-            swarm: Swarm::new(self.now, seed, drive, Config { session_time: self.session_time, ..config }),
+            swarm: Swarm::new(
+                self.now,
+                seed,
+                drive,
+                Config { session_time: self.session_time, direct_peers: self.direct_peers, ..config },
+            ),
             events: Vec::new(),
             on_event: |_, _| {},
             is_stuck: false,
             is_cut_off: false,
+            timeout: None,
             held: Vec::new(),
             uplink: None,
             downlink: None,
@@ -179,6 +214,10 @@ impl World {
         for device in 0..self.devices.len() {
             self.drain(device);
         }
+        self.deliver(steps)
+    }
+
+    fn deliver(&mut self, steps: usize) -> bool {
         for _ in 0..steps {
             let Some(entry) = self.in_flight.first_entry().filter(|entry| entry.key().0 <= self.now) else {
                 return false;
@@ -194,11 +233,26 @@ impl World {
                     self.drain(device);
                 }
                 Delivery::ToDevice { device, socket, message } => {
+                    if self.is_deaf(device, socket) {
+                        continue;
+                    }
                     self.devices[device].swarm.handle_socket_message(self.now, socket, &message);
                     self.drain(device);
                 }
                 Delivery::Go { device, link } => {
                     self.go(device, link);
+                    self.drain(device);
+                }
+                Delivery::Step { device, socket, step } => {
+                    self.take_step(device, socket, step);
+                    self.drain(device);
+                }
+                Delivery::Open { device, socket } => {
+                    self.open_channel(device, socket);
+                    self.drain(device);
+                }
+                Delivery::Connectivity { device, socket, connectivity } => {
+                    self.tell_connectivity(device, socket, connectivity);
                     self.drain(device);
                 }
                 Delivery::Close { device, socket } => self.close_socket(device, socket),
@@ -217,7 +271,7 @@ impl World {
         let end = self.now + duration;
         self.settle();
         loop {
-            let timers = (0..self.devices.len()).filter_map(|device| self.drain(device)).min();
+            let timers = self.devices.iter().filter_map(|device| device.timeout).min();
             let due = timers.into_iter().chain(self.in_flight.keys().next().map(|(at, _)| *at)).min();
             match due.filter(|at| *at <= end) {
                 None => break,
@@ -225,9 +279,14 @@ impl World {
             }
             for device in 0..self.devices.len() {
                 self.tell_buffered(device);
-                self.devices[device].swarm.handle_timeout(self.now);
+                let Device { uplink, timeout, .. } = &self.devices[device];
+                // What is told of buffers may be news too.
+                if uplink.is_some() || timeout.is_some_and(|at| at <= self.now) {
+                    self.devices[device].swarm.handle_timeout(self.now);
+                    self.drain(device);
+                }
             }
-            self.settle();
+            self.deliver(usize::MAX);
         }
         self.now = end;
     }
@@ -281,7 +340,7 @@ impl World {
         self.send_at(at, delivery);
     }
 
-    fn send_at(&mut self, at: Time, delivery: Delivery) {
+    pub(crate) fn send_at(&mut self, at: Time, delivery: Delivery) {
         self.last_delivery += 1;
         self.in_flight.insert((at, self.last_delivery), delivery);
     }
@@ -290,6 +349,9 @@ impl World {
         loop {
             match self.devices[index].swarm.poll_output() {
                 Output::Open { socket, url, subprotocol } => self.open_socket(index, socket, &url, subprotocol),
+                Output::Write { socket, message } if self.has_connection(index, socket) => {
+                    self.write_channel(index, socket, message);
+                }
                 Output::Write { socket, message } => {
                     if let Some(uplink) = &mut self.devices[index].uplink {
                         let at = uplink.take(self.now, message.len());
@@ -302,6 +364,7 @@ impl World {
                         self.devices[index].swarm.handle_socket_buffered(socket, 0);
                     }
                 }
+                Output::Close { socket } if self.has_connection(index, socket) => self.disconnect(index, socket),
                 Output::Close { socket } => {
                     let unclosed = &mut self.devices[index].unclosed;
                     let count = unclosed.len();
@@ -309,13 +372,18 @@ impl World {
                     assert_eq!(unclosed.len() + 1, count, "a socket is closed once");
                     self.send(Delivery::Close { device: index, socket });
                 }
+                Output::Connect { socket, .. } => self.begin_connection(index, socket),
+                Output::Negotiate { socket, step } => self.send(Delivery::Step { device: index, socket, step }),
                 Output::Host { link, action } => self.act(index, link, action),
                 Output::Event(event) => {
                     let Device { swarm, events, on_event, .. } = &mut self.devices[index];
                     on_event(swarm, &event);
                     events.push(event);
                 }
-                Output::Timeout(at) => return at,
+                Output::Timeout(at) => {
+                    self.devices[index].timeout = at;
+                    return at;
+                }
             }
         }
     }

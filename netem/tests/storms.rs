@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use peersockets_core::random::Random;
 use peersockets_core::rendezvous::HangupReason;
 use peersockets_core::time::{Duration, Time};
-use peersockets_netem::{Fault, Kind, Lie, Mischief, Room, Seed, seconds};
+use peersockets_netem::{Accident, Fault, Kind, Lie, Mischief, Room, Seed, seconds};
 
 /// What a storm is made of: how likely each is, in 100 steps.
 #[derive(Clone, Copy, Default)]
@@ -22,6 +22,8 @@ struct Storm {
     lies: usize,
     /// Processes that end and are started again.
     crashes: usize,
+    /// What becomes of direct connections, which devices have if this is not 0.
+    accidents: usize,
     /// Whether there are processes that hold the drive, and pages without sessions, beside pages.
     is_mixed: bool,
 }
@@ -46,12 +48,14 @@ fn brew(seed: Seed, storm: Storm, steps: usize) -> Room {
         _ => Kind::Page,
     };
     let kinds: Vec<Kind> = (0..devices).map(|_| kind()).collect();
-    let mut room = Room::of(seed, &kinds, relays);
+    let direct_peers = if storm.accidents > 0 { 1 + below(4) } else { 0 };
+    let mut room = Room::connected(seed, &kinds, relays, direct_peers);
     for relay in &mut room.world.relays {
         relay.is_old = below(4) == 0;
     }
     room.pass(seconds(3.0));
     let mut is_offline = BTreeSet::new();
+    let mut accidents = 0;
     for _ in 0..steps {
         let (device, relay) = (room.anyone(), room.below(relays));
         let mut die = room.below(100);
@@ -91,6 +95,14 @@ fn brew(seed: Seed, storm: Storm, steps: usize) -> Room {
             }
         } else if happens(storm.lies) {
             tell_a_lie(&mut room, relay, device);
+        } else if happens(storm.accidents) {
+            room.world.direct_succeeds = room.below(4) > 0;
+            let accident = Accident::ALL[room.below(Accident::ALL.len())];
+            let index = room.below(4);
+            accidents += usize::from(room.world.break_channel(device, index, accident));
+            if room.below(3) == 0 {
+                room.world.cut(device, relay);
+            }
         } else if happens(storm.crashes) {
             // A process that ends with its machine closes no socket.
             if room.below(4) == 0 {
@@ -104,6 +116,7 @@ fn brew(seed: Seed, storm: Storm, steps: usize) -> Room {
         let milliseconds = room.below(800) as f64;
         room.pass(seconds(milliseconds / 1_000.0));
     }
+    room.accidents = accidents;
     room
 }
 
@@ -168,6 +181,18 @@ fn whoever_is_started_again_with_its_key_is_met_anew() {
     });
     println!("{restarts} processes started again in {runs} runs");
     assert!(runs < 100 || restarts > runs);
+}
+
+#[test]
+fn whatever_becomes_of_direct_connections_nothing_is_lost_repeated_or_reordered() {
+    let storm = Storm { accidents: 30, cuts: 6, restarts: 4, deaths: 3, silences: 4, goodbyes: 4, ..Storm::default() };
+    let (mut runs, mut accidents) = (0, 0);
+    Seed::run(4 * SEEDS, |seed| {
+        accidents += rage(seed, storm, 40).accidents;
+        runs += 1;
+    });
+    println!("{accidents} direct connections came to grief in {runs} runs");
+    assert!(runs < 100 || accidents > runs);
 }
 
 /// A device sends more than it may keep while some of the others are away.

@@ -7,7 +7,7 @@ import { Lifeline } from './lifeline.js';
 import type { Message } from './message.js';
 import { Returns } from './returns.js';
 import { Kind } from './seam.js';
-import type { Deliver, GlueError, GlueOptions, Held } from './seam.js';
+import type { Deliver, GlueError, GlueOptions, Held, Prepared } from './seam.js';
 import type { State } from './stats.js';
 import { thrownText } from './text.js';
 import { PeerSockets as Glue } from './wasm/glue.js';
@@ -56,7 +56,7 @@ export interface Receiver {
 }
 
 /** Loads the WebAssembly and gives what Rust is made of, or rejects with a `PeerSocketsError`. */
-export type Prepare = () => Promise<GlueOptions>;
+export type Prepare = () => Promise<Prepared>;
 
 /** Told of a message that can't be sent, and why. */
 type GiveBack = (message: Message, problem: Problem) => void;
@@ -201,7 +201,8 @@ export class Engine {
     }
   }
 
-  #start(options: GlueOptions): void {
+  #start({ iceServers, ...options }: Prepared): void {
+    this.#lifeline.iceServers = iceServers;
     const held: GlueOptions & Held = { ...options, lifeline: this.#lifeline };
     const rust = begin(held, this.#deliver);
     this.#rust = rust;

@@ -2,7 +2,7 @@
 
 import { PeerSocketsError } from './errors.js';
 import type { ErrorCode, Problem } from './errors.js';
-import type { State } from './stats.js';
+import type { Path, State } from './stats.js';
 
 /** A peer came (`join`) or went (`leave`). */
 export class PeerEvent extends Event {
@@ -13,6 +13,24 @@ export class PeerEvent extends Event {
   constructor(type: 'join' | 'leave', peerId: number) {
     super(type);
     this.peerId = peerId;
+  }
+}
+
+/** Messages to a peer travel in another way than before, or it has just come (`path`). */
+export class PathEvent extends Event {
+  /** The id of the peer. */
+  readonly peerId: number;
+  /** How they travel now. */
+  readonly path: Path;
+  /** Milliseconds from a question to its answer on that connection; `undefined` if that was not measured yet. `stats()` has newer ones. */
+  readonly roundTripTime: number | undefined;
+
+  /** @internal */
+  constructor(peerId: number, { path, roundTripTime }: Pick<PathEvent, 'path' | 'roundTripTime'>) {
+    super('path');
+    this.peerId = peerId;
+    this.path = path;
+    this.roundTripTime = roundTripTime;
   }
 }
 

@@ -15,18 +15,18 @@ import { replicateOnce } from './native/replication.js';
 import { Streams } from './native/streams.js';
 import { thrownText } from './text.js';
 
-export type { PeerSockets, PeerSocketsEventMap, PeerSocketsOptions } from './peer-sockets.js';
+export type { IceServer, PeerSockets, PeerSocketsEventMap, PeerSocketsOptions } from './peer-sockets.js';
 export { Topic } from './topic.js';
 export type { TopicEventMap } from './topic.js';
 export { PeerEvents } from './peer-events.js';
 export type { PeerEventsEventMap } from './peer-events.js';
-export { DrainEvent, PeerEvent, PeerSocketsErrorEvent, StateEvent, TopicMessageEvent } from './events.js';
+export { DrainEvent, PathEvent, PeerEvent, PeerSocketsErrorEvent, StateEvent, TopicMessageEvent } from './events.js';
 export type { MessageBytes } from './events.js';
 export { PeerSocketsError } from './errors.js';
 export type { ErrorCode, KnownErrorCode } from './errors.js';
 export type { ListenerObject, PeerSocketsEventTarget, TypedListener } from './event-target.js';
 export type { SendableMessage } from './message.js';
-export type { DrivePeerStats, PeerStats, RelayStats, State, Stats } from './stats.js';
+export type { DrivePeerStats, Path, PeerStats, RelayStats, State, Stats } from './stats.js';
 export type { WasmSource } from './load.js';
 
 /** A `Hyperdrive` of npm `hyperdrive` 13. It need not be ready. */

@@ -100,8 +100,8 @@ function isNews(options: InstallOptions | null | undefined): boolean {
 /** The options as something to compare. */
 function wishOf(options: InstallOptions | null | undefined): Wish | undefined {
   return attempt(() => {
-    const { drive, relays, peers, wasm } = options ?? {};
-    return [drive, relays, peers, wasm].map((option) => (option === undefined || ArrayBuffer.isView(option) ? option : String(option)));
+    const { drive, relays, peers, direct, directPeers, iceServers, wasm } = options ?? {};
+    return [drive, relays, peers, direct, directPeers, iceServers, wasm].map((option) => (option === undefined || ArrayBuffer.isView(option) ? option : String(option)));
   });
 }
 

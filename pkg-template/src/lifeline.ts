@@ -1,12 +1,19 @@
+import { PeerConnection } from './peer-connection.js';
+import type { Tell } from './peer-connection.js';
+import type { IceServer } from './peer-sockets.js';
+
 /**
- * What Rust has outside of itself: its sockets, timers and questions over HTTP, and every step that they make it take. After a trap
- * nothing in Rust can be trusted to let go of them, so TypeScript holds them too.
+ * What Rust has outside of itself: its sockets, direct connections, timers and questions over HTTP, and every step that they make it
+ * take. After a trap nothing in Rust can be trusted to let go of them, so TypeScript holds them too.
  */
 export class Lifeline {
   readonly #onTrap: (cause: unknown) => void;
   readonly #sockets = new Set<WebSocket>();
+  readonly #connections = new Set<PeerConnection>();
   readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   readonly #controllers = new Set<AbortController>();
+  /** The STUN and TURN servers of direct connections, where they are not left to the relays. */
+  iceServers: IceServer[] | undefined;
   #isCut = false;
 
   /** `onTrap` is told what a step threw: Rust never throws, so that is a trap. */
@@ -23,6 +30,7 @@ export class Lifeline {
   cut(): void {
     this.#isCut = true;
     for (const socket of this.#sockets) socket.close();
+    for (const connection of this.#connections) connection.cut();
     for (const timer of this.#timers) clearTimeout(timer);
     for (const controller of this.#controllers) controller.abort();
   }
@@ -50,6 +58,18 @@ export class Lifeline {
     }
   }
 
+  /** Begins a direct connection. Of each ICE server that a relay announces there are three texts: its URL, a username, a credential. */
+  newPeerConnection(announced: string[], tell: Tell): PeerConnection {
+    const connection = new PeerConnection(this, this.iceServers ?? serversOf(announced), (...told) => this.run(() => tell(...told)));
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** Holds a direct connection no longer: it is closed. */
+  release(connection: PeerConnection): void {
+    this.#connections.delete(connection);
+  }
+
   /** What ends a question over HTTP; held until it has. */
   newAbortController(): AbortController {
     const controller = new AbortController();
@@ -73,4 +93,8 @@ export class Lifeline {
     this.#timers.delete(timer);
     clearTimeout(timer);
   }
+}
+
+function serversOf(texts: string[]): IceServer[] {
+  return texts.flatMap((urls, index) => (index % 3 ? [] : [{ urls, username: texts[index + 1] ?? '', credential: texts[index + 2] ?? '' }]));
 }

@@ -3,7 +3,9 @@ import type { Problem } from './errors.js';
 import type { InstallOptions } from './install.js';
 
 /** Every option of a page; the compiler holds this list to the types. */
-const PAGE_OPTIONS: Record<keyof InstallOptions, true> = { drive: true, relays: true, peers: true, sessionTime: true, wasm: true, force: true };
+const PAGE_OPTIONS: Record<keyof InstallOptions, true> = {
+  drive: true, relays: true, peers: true, direct: true, directPeers: true, iceServers: true, sessionTime: true, wasm: true, force: true,
+};
 /** Wrong names that are told at most, and their letters that are read. */
 const TOLD = 8;
 const READ = 40;

@@ -1,4 +1,5 @@
 import { attempt } from './attempt.js';
+import { allowsDirect, chooseDirect } from './direct.js';
 import { chooseDrive } from './drive.js';
 import { PeerSocketsError } from './errors.js';
 import { loadWasm } from './load.js';
@@ -8,7 +9,7 @@ import { currentPage, isSecurePage, pageIsParsed } from './page.js';
 import type { Page } from './page.js';
 import type { PeerSocketsOptions } from './peer-sockets.js';
 import { choosePeers, chooseRelays } from './relays.js';
-import type { GlueOptions } from './seam.js';
+import type { Prepared } from './seam.js';
 import { thrownText } from './text.js';
 
 /**
@@ -20,7 +21,7 @@ import { thrownText } from './text.js';
 export async function prepare(
   options: PeerSocketsOptions | null | undefined,
   locateWasm: LocateWasm | undefined,
-): Promise<GlueOptions> {
+): Promise<Prepared> {
   const given = readOptions(options);
   await loadWasm(given.wasm, locateWasm);
   if (given.drive === undefined || given.relays === undefined) await pageIsParsed();
@@ -39,9 +40,9 @@ export function readOptions(options: PeerSocketsOptions | null | undefined): Pee
     requireObject(options);
     const [misnamed] = misnamedOptions(options);
     if (misnamed) throw new PeerSocketsError(misnamed);
-    const { drive, relays, peers, sessionTime, wasm } = options ?? {};
+    const { drive, relays, peers, direct, directPeers, iceServers, sessionTime, wasm } = options ?? {};
     if (drive === undefined && options && 'drive' in options) throw new PeerSocketsError({ code: 'bad-drive', reason: 'the drive was given as undefined' });
-    return { drive, relays: copyList(relays), peers: copyList(peers), ...chooseSessionTime(sessionTime), wasm };
+    return { drive, relays: copyList(relays), peers: copyList(peers), ...(direct === undefined ? {} : { direct }), ...chooseDirect({ direct, directPeers, iceServers }), ...chooseSessionTime(sessionTime), wasm };
   });
 }
 
@@ -50,7 +51,7 @@ export function readOptions(options: PeerSocketsOptions | null | undefined): Pee
  *
  * @internal
  */
-export function fillIn(options: PeerSocketsOptions, page: Page): GlueOptions {
+export function fillIn(options: PeerSocketsOptions, page: Page): Prepared {
   return orRefuse(() => {
     const drive = chooseDrive(options.drive, page);
     const peers = choosePeers(options.peers, page);
@@ -60,6 +61,7 @@ export function fillIn(options: PeerSocketsOptions, page: Page): GlueOptions {
       relays: chooseRelays(options.relays, page, peers.length > 0),
       peers,
       isSecure: isSecurePage(page),
+      ...chooseDirect({ direct: allowsDirect(page), ...options }),
       ...chooseSessionTime(options.sessionTime),
     };
   });

@@ -2,7 +2,7 @@ import { tooManyHandles } from './backlog.js';
 import type { Call } from './backlog.js';
 import type { Engine, Receiver } from './engine.js';
 import { PeerSocketsEventTarget } from './event-target.js';
-import { PeerEvent } from './events.js';
+import { PathEvent, PeerEvent } from './events.js';
 import type { PeerSocketsErrorEvent } from './events.js';
 import { Kind } from './seam.js';
 import type { PeerEvents as Glue } from './wasm/glue.js';
@@ -13,6 +13,8 @@ export interface PeerEventsEventMap {
   join: PeerEvent;
   /** A peer left: once for each `join`. */
   leave: PeerEvent;
+  /** How messages to a peer travel: behind its `join`, and at each change until its `leave`. */
+  path: PathEvent;
   /** These events could not be watched. With no listener here it goes on to the `PeerSockets`. */
   error: PeerSocketsErrorEvent;
 }
@@ -78,9 +80,10 @@ export class PeerEvents extends PeerSocketsEventTarget<PeerEventsEventMap> {
     return {
       target: this,
       rust,
-      receive: (kind, peerId) => {
+      receive: (kind, peerId, payload) => {
         if (kind === Kind.join) this.#join(peerId);
         else if (kind === Kind.leave) this.#leave(peerId);
+        else if (kind === Kind.path) this.dispatchEvent(new PathEvent(peerId, payload as PathEvent));
       },
       abandon: () => {
         for (const peerId of this.#peers) this.#leave(peerId);

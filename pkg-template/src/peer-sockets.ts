@@ -42,6 +42,29 @@ export interface PeerSocketsOptions {
    */
   peers?: string | string[];
   /**
+   * Whether peers are connected to directly, by WebRTC, where the network allows it. What is sent goes through the relay first, and
+   * directly as soon as there is a way; without one, the relay stays. `false` for people whom no peer may learn the IP addresses of: a peer
+   * that is connected to directly sees this device's addresses, the one on its own network under a random name (mDNS); what is sent goes
+   * through relays only then, and they alone see them. Either way a relay sees no message, and nobody but peers sees what way is taken.
+   *
+   * Default: `true`, unless the page has `<meta name="peersockets-direct" content="false">`. In workers and processes, which have no WebRTC, all goes through relays.
+   */
+  direct?: boolean;
+  /**
+   * Peers that are connected to directly at once at most, a whole number from 0 to 256: those to whom most is sent. The others are reached
+   * through the relay.
+   *
+   * Default: 32.
+   */
+  directPeers?: number;
+  /**
+   * The STUN and TURN servers of direct connections, as `RTCPeerConnection` takes them; `[]` for none. One that does not answer delays
+   * nothing. A STUN server sees this device's address; a TURN server all that it passes on, encrypted.
+   *
+   * Default: those that a relay announces, else none.
+   */
+  iceServers?: IceServer[];
+  /**
    * Milliseconds for which what was sent to a peer is kept after it left without a goodbye: one that comes back by then gets it. 0: nothing
    * is kept, and every connection that breaks is a `leave`.
    *
@@ -54,6 +77,16 @@ export interface PeerSocketsOptions {
    * Default: `peersockets.wasm` beside this package's modules; of `beaker-peersockets/slim` there is none.
    */
   wasm?: WasmSource;
+}
+
+/** A STUN or TURN server: an `RTCIceServer`, for programs that are compiled without the DOM's types too. */
+export interface IceServer {
+  /** `stun:`, `turn:` or `turns:` URLs. */
+  urls: string | string[];
+  /** For TURN. */
+  username?: string;
+  /** For TURN: the password. */
+  credential?: string;
 }
 
 /** The events of a {@link PeerSockets}. */

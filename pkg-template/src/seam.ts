@@ -1,6 +1,7 @@
 // What TypeScript and Rust pass each other, beside the classes that wasm-bindgen exports.
 
 import type { Lifeline } from './lifeline.js';
+import type { IceServer } from './peer-sockets.js';
 
 /** What Rust's `PeerSockets` is made of. */
 export interface GlueOptions {
@@ -16,10 +17,18 @@ export interface GlueOptions {
   isSecure: boolean;
   /** Milliseconds that sessions are kept, where that is not left to Rust. */
   sessionTime?: number;
+  /** Peers that are connected to directly at most; 0 where that can't be done or is not wanted. */
+  directPeers: number;
   /** Who runs the secret streams of circuits. Only the WebAssembly for native peers knows it, and needs it. */
   host?: StreamHost;
   /** With it, the 32 secret bytes that the device key is made of. */
   deviceSeed?: Uint8Array;
+}
+
+/** What Rust's `PeerSockets` is made of, and what of it is not for Rust. */
+export interface Prepared extends GlueOptions {
+  /** The STUN and TURN servers of direct connections, where they are not left to the relays. */
+  iceServers?: IceServer[];
 }
 
 /** Beside them, who holds all that Rust opens outside. */
@@ -48,7 +57,7 @@ export interface StreamHost {
 }
 
 /** The first argument of {@link Deliver}. */
-export const Kind = { join: 1, leave: 2, message: 3, error: 4, state: 5, drain: 6 } as const;
+export const Kind = { join: 1, leave: 2, message: 3, error: 4, state: 5, drain: 6, path: 7 } as const;
 
 /** Rust's one callback; it never runs inside a call that TypeScript makes. Positional, because it is the data path. */
 export type Deliver = (kind: number, handle: number, peerId: number, payload: unknown) => void;

@@ -59,14 +59,23 @@ export interface DrivePeerStats {
   state: 'connecting' | 'joined' | 'waiting' | 'resting';
 }
 
+/** How messages to a peer travel: through a relay, or straight to it; `none` while they wait for a connection that broke. */
+export type Path = 'relay' | 'direct' | 'none';
+
 /** One peer of {@link Stats}. */
 export interface PeerStats {
   /** Its id, as in `join` and `message`. */
   peerId: number;
   /** Its device's public key, 64 hex digits. */
   publicKey: string;
-  /** How messages to it travel: through a relay, or straight to it; `none` while they wait for a connection that broke. */
-  path: 'relay' | 'direct' | 'none';
+  /** How messages to it travel; changes are `path` events of {@link PeerSockets.watch}. */
+  path: Path;
+  /**
+   * Milliseconds from a question to its answer, measured last on the connection that messages to it travel on: every 2.5 to 20 s.
+   * `undefined` until the first answer came, while there is no connection, and for peers that answer none: drive peers without this
+   * package.
+   */
+  roundTripTime: number | undefined;
   /** The URL of the relay they travel through, or of the drive peer; `undefined` on a stream of one's own, and where there is none. */
   url: string | undefined;
   /** Messages received from it. */

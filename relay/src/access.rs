@@ -15,7 +15,7 @@ use thiserror::Error;
 use crate::origin::Origin;
 use crate::room_token::{RoomSecret, RoomToken};
 use crate::rooms::RoomId;
-use crate::secret::{Secret, SecretError};
+use crate::secret::{Secret, UnusableSecret};
 
 /// The parameter of the relay's URL that carries a token: a page can set no header of a WebSocket.
 const PARAMETER: &str = "token=";
@@ -74,16 +74,6 @@ struct Secrets {
 struct Token {
     key: hmac::Key,
     tag: hmac::Tag,
-}
-
-/// A secret in a file can't be used.
-#[derive(Debug, Error)]
-#[error("{option} {}: {error}", path.display())]
-pub struct UnusableSecret {
-    /// The option that names the file.
-    option: &'static str,
-    path: PathBuf,
-    error: SecretError,
 }
 
 /// Which rooms a client may join.

@@ -208,6 +208,7 @@ async fn handle<R: Rooms>(relay: &Relay<R>, seat: &mut R::Seat, frame: &[u8]) ->
         ToRelay::Consumed(line, amount) => rooms.consumed(seat, line, amount).await,
         ToRelay::Return(line, amount) => rooms.take_back(seat, line, amount).await,
         ToRelay::LastWords(line, bytes) => rooms.last_words(seat, line, bytes).await,
+        ToRelay::Direct(line, is_direct) => rooms.set_direct(seat, line, is_direct).await?,
         ToRelay::Flow => rooms.keep_to_credit(seat).await?,
         ToRelay::Dial(line) => rooms.dial(seat, line).await?,
         ToRelay::Hangup(line, reason) => rooms.hangup(seat, line, reason).await,

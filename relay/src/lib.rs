@@ -15,6 +15,8 @@ pub mod budget;
 pub mod config;
 pub mod connection;
 pub mod http;
+pub mod ice;
+mod ice_url;
 pub mod limits;
 mod lock;
 pub mod log;

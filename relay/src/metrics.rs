@@ -24,7 +24,7 @@ pub struct Metrics {
     pub frames: Counter,
     /// Bytes of DATA passed on.
     pub bytes: Counter,
-    /// DATA and HANGUP frames on circuits that were not open any more.
+    /// DATA, HANGUP and DIRECT frames on circuits that were not open any more.
     pub stray_frames: Counter,
     /// WebSockets taken in.
     pub sockets_opened: Counter,
@@ -57,6 +57,7 @@ pub struct Metrics {
     rooms: Gauge,
     members: Gauge,
     circuits: Gauge,
+    direct_pairs: Gauge,
     queued: Gauge,
     lent: Gauge,
     fullest_queue: Gauge<f64, AtomicU64>,
@@ -93,6 +94,7 @@ impl Default for Metrics {
             rooms: Gauge::default(),
             members: Gauge::default(),
             circuits: Gauge::default(),
+            direct_pairs: Gauge::default(),
             queued: Gauge::default(),
             lent: Gauge::default(),
             fullest_queue: Gauge::default(),
@@ -120,6 +122,7 @@ impl Metrics {
         self.rooms.set(census.rooms as i64);
         self.members.set(census.members as i64);
         self.circuits.set(census.circuits as i64);
+        self.direct_pairs.set(census.direct_pairs as i64);
         self.queued.set(census.queued as i64);
         self.lent.set(census.lent as i64);
         self.fullest_queue.set(census.fullest_queue as f64 / queue_capacity as f64);
@@ -145,7 +148,12 @@ impl Metrics {
         registry.register("connections_opened", "WebSockets taken in", self.sockets_opened.clone());
         registry.register("rooms", "Rooms with a member", self.rooms.clone());
         registry.register("members", "Members of all rooms", self.members.clone());
-        registry.register("circuits", "Circuits between members", self.circuits.clone());
+        registry.register("circuits", "Circuits between members: pairs of them", self.circuits.clone());
+        registry.register(
+            "direct_pairs",
+            "Circuits whose two members are connected directly too, as the one that dialled says",
+            self.direct_pairs.clone(),
+        );
         registry.register("frames", "DATA frames passed on", self.frames.clone());
         registry.register_with_unit("data", "Bytes of DATA passed on", Unit::Bytes, self.bytes.clone());
         registry.register("stray_frames", "Frames on circuits that were not open any more", self.stray_frames.clone());

@@ -7,6 +7,7 @@ use clap::Parser;
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::access::AccessOptions;
+use crate::ice::IceOptions;
 use crate::limits::Limits;
 use crate::log::LogOptions;
 use crate::mint::Action;
@@ -87,6 +88,10 @@ pub struct Options {
     /// Who may use it.
     #[command(flatten)]
     pub access: AccessOptions,
+
+    /// Servers for direct connections.
+    #[command(flatten)]
+    pub ice: IceOptions,
 
     /// The limits.
     #[command(flatten)]

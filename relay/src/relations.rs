@@ -39,8 +39,15 @@ const EXCLUSIVE: [(&str, &str); 8] = [
 /// The first is part of the second: if that comes from a higher source, it gives way; otherwise both are meant.
 const PART: [(&str, &str); 1] = [("port", "listen")];
 /// The first is nothing without the second.
-const NEEDS: [(&str, &str); 4] =
-    [("room-burst", "room-rate"), ("total-burst", "total-rate"), ("tls-cert", "tls-key"), ("tls-key", "tls-cert")];
+const NEEDS: [(&str, &str); 7] = [
+    ("room-burst", "room-rate"),
+    ("total-burst", "total-rate"),
+    ("tls-cert", "tls-key"),
+    ("tls-key", "tls-cert"),
+    ("turn", "turn-secret"),
+    ("turn-secret", "turn"),
+    ("turn-time", "turn"),
+];
 
 /// Leaves those options in `given` that count. What gave way makes nothing else give way.
 pub fn settle(given: &mut Given) -> Result<(), Contradiction> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tracing::{error, info};
 
+use crate::ice::IceServers;
 use crate::relay::Relay;
 use crate::rooms::LocalRooms;
 use crate::tls::Tls;
@@ -12,16 +13,17 @@ use crate::tls::Tls;
 #[derive(Debug)]
 pub struct Reload {
     tls: Option<Arc<Tls>>,
+    ice_servers: Arc<IceServers>,
     relay: Arc<Relay<LocalRooms>>,
 }
 
 impl Reload {
-    /// Those of `tls` and of the access to `relay`.
-    pub fn new(tls: Option<Arc<Tls>>, relay: Arc<Relay<LocalRooms>>) -> Self {
-        Self { tls, relay }
+    /// Those of `tls`, of `ice_servers` and of the access to `relay`.
+    pub fn new(tls: Option<Arc<Tls>>, ice_servers: Arc<IceServers>, relay: Arc<Relay<LocalRooms>>) -> Self {
+        Self { tls, ice_servers, relay }
     }
 
-    /// Reads all of them, for connections to come, and logs what came of it. What can't be used leaves the old one in place.
+    /// Reads all of them, and logs what came of it. What can't be used leaves the old one in place.
     pub fn now(&self) {
         let certificate = self.tls.as_ref().map(|tls| tls.reload());
         match &certificate {
@@ -29,12 +31,19 @@ impl Reload {
             Some(Err(error)) => error!(%error, "SIGHUP: the old certificate stays"),
             None => {}
         }
+        let turn = self.ice_servers.reload();
+        match &turn {
+            Ok(true) => info!("SIGHUP: all clients get credentials of the new TURN secret"),
+            Err(error) => error!(%error, "SIGHUP: the old TURN secret stays"),
+            Ok(false) => {}
+        }
         match self.relay.access.reload() {
             Ok(true) => info!("SIGHUP: new connections need the new secrets"),
             Err(error) => error!(%error, "SIGHUP: the old secrets stay"),
-            Ok(false) if certificate.is_none() => {
+            Ok(false) if certificate.is_none() && matches!(turn, Ok(false)) => {
                 info!(
-                    "SIGHUP: nothing to read anew: that are --tls-cert, --tls-key, --auth-token-file and --room-secret-file"
+                    "SIGHUP: nothing to read anew: that are --tls-cert, --tls-key, --auth-token-file, --room-secret-file and \
+                     --turn-secret"
                 );
             }
             Ok(false) => {}

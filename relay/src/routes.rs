@@ -151,7 +151,7 @@ mod tests {
         let Options { limits, access, .. } = Options::parse_from(["relay", "--back-in=2.5"]);
         let access = Access::new(&access).expect("nothing is asked of anybody");
         let metrics = Arc::new(Metrics::default());
-        let rooms = LocalRooms::new(limits.clone(), metrics.clone());
+        let rooms = LocalRooms::new(limits.clone(), Arc::default(), metrics.clone());
         let relay = Relay::new(limits, access, Vec::new(), rooms, metrics);
         assert_eq!(answer(&relay, "/ready").await.0, StatusCode::OK);
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::{TypedValueParser, ValueParserFactory};
@@ -15,7 +15,7 @@ use thiserror::Error;
 /// The shortest secret, in characters: 32 hex digits are 128 bits.
 const SHORTEST: usize = 32;
 
-/// A text that no log and no message shows, and that needs no escape in a URL.
+/// A text that no log and no message shows. One of our own needs no escape in a URL.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -26,15 +26,38 @@ pub enum SecretError {
     /// It can be guessed, or can't be in a URL.
     #[error("a secret has at least {SHORTEST} letters, digits, '-', '.', '_' or '~'; openssl rand -hex 32 makes one")]
     Weak,
+    /// It can be guessed, or is more than one word.
+    #[error("a secret has at least {SHORTEST} characters of ASCII and no spaces; openssl rand -hex 32 makes one")]
+    WeakForeign,
     /// Its file can't be read.
     #[error("{0}")]
     Unreadable(#[from] io::Error),
+}
+
+/// A secret in a file can't be used.
+#[derive(Debug, Error)]
+#[error("{option} {}: {error}", path.display())]
+pub struct UnusableSecret {
+    /// The option that names the file.
+    pub option: &'static str,
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub error: SecretError,
 }
 
 impl Secret {
     /// The secret in a file. Spaces and line breaks around it do not count.
     pub fn read(path: &Path) -> Result<Self, SecretError> {
         fs::read_to_string(path)?.trim().parse()
+    }
+
+    /// The secret in a file that another server has too: that one may have characters of more kinds.
+    pub fn read_foreign(path: &Path) -> Result<Self, SecretError> {
+        let text = fs::read_to_string(path)?;
+        let text = text.trim();
+        let is_strong = text.len() >= SHORTEST && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_strong { Ok(Self(text.to_owned())) } else { Err(SecretError::WeakForeign) }
     }
 
     /// Its characters.

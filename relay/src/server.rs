@@ -7,22 +7,25 @@ use std::sync::Arc;
 
 use axum::Router;
 use futures_util::future::Either;
+use peersockets_core::limits::ICE_SERVERS;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, warn};
 
-use crate::access::{Access, UnusableSecret};
+use crate::access::Access;
 use crate::address::{ClientAddress, is_trusted};
 use crate::admin::Admin;
 use crate::http::Http;
+use crate::ice::IceServers;
 use crate::limits::{ACCEPT_PAUSE, BACKLOG, NEWCOMER_TIME, SEND_BUFFER, SHUTDOWN_TIME};
 use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::relay::Relay;
 use crate::reload::Reload;
-use crate::rooms::LocalRooms;
+use crate::rooms::{LocalRooms, Rooms};
 use crate::routes::{admin_routes, routes};
+use crate::secret::UnusableSecret;
 use crate::stream::Stream;
 use crate::tls::{Tls, TlsError};
 use crate::traffic::Counted;
@@ -36,6 +39,7 @@ pub struct Server {
     router: Router,
     tls: Option<Arc<Tls>>,
     admin: Option<Admin>,
+    ice_servers: Arc<IceServers>,
 }
 
 /// Why a relay can't start, and what to do.
@@ -82,6 +86,9 @@ pub enum StartError {
         "--dead-after has to be longer than --ping-interval: a client that is well may be silent until it is pinged"
     )]
     DeadBeforePing,
+    /// More servers than pages take.
+    #[error("--stun and --turn name {0} servers, and pages take {ICE_SERVERS}: leave some out, for a few are as good")]
+    TooManyIceServers(usize),
     /// Clients and operator can't share an address.
     #[error("--listen and --admin-listen are both {0}: give the operator another port")]
     SameAddress(SocketAddr),
@@ -97,15 +104,15 @@ pub enum StartError {
 impl Server {
     /// Listens as `options` say.
     pub async fn bind(options: &Options) -> Result<Self, StartError> {
-        let Parts { access, tls } = Parts::of(options)?;
+        let Parts { access, tls, ice_servers } = Parts::of(options)?;
         let listener = listen(options.address())?;
         let admin = options.admin_listen.map(listen_for_operator).transpose()?;
         let metrics = Arc::new(Metrics::default());
-        let rooms = LocalRooms::new(options.limits.clone(), metrics.clone());
+        let rooms = LocalRooms::new(options.limits.clone(), ice_servers.clone(), metrics.clone());
         let relay = Relay::new(options.limits.clone(), access, options.trusted_proxy.clone(), rooms, metrics);
         let router = routes(relay.clone(), options.www.clone(), options.pkg.clone());
         let admin = admin.map(|listener| Admin::new(listener, admin_routes(relay.clone())));
-        Ok(Self { listener, relay, router, tls: tls.map(Arc::new), admin })
+        Ok(Self { listener, relay, router, tls: tls.map(Arc::new), admin, ice_servers })
     }
 
     /// Whether it could start with `options`, but for the ports.
@@ -120,7 +127,7 @@ impl Server {
 
     /// What can be read anew while it runs.
     pub fn reload(&self) -> Reload {
-        Reload::new(self.tls.clone(), self.relay.clone())
+        Reload::new(self.tls.clone(), self.ice_servers.clone(), self.relay.clone())
     }
 
     /// The operator's own address.
@@ -138,6 +145,7 @@ impl Server {
         tokio::select! {
             () = self.accept() => {}
             () = self.serve_operator() => {}
+            () = self.announce() => {}
             () = shutdown => {}
         }
         self.relay.drain();
@@ -165,6 +173,14 @@ impl Server {
         match &self.admin {
             Some(admin) => admin.run().await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Tells clients of servers for direct connections, each time before what they know of them expires.
+    async fn announce(&self) {
+        loop {
+            self.ice_servers.renewal().await;
+            self.relay.rooms.announce().await;
         }
     }
 
@@ -209,6 +225,7 @@ impl Server {
 struct Parts {
     access: Access,
     tls: Option<Tls>,
+    ice_servers: Arc<IceServers>,
 }
 
 impl Parts {
@@ -222,7 +239,11 @@ impl Parts {
         if address.port() != 0 && options.admin_listen == Some(address) {
             return Err(StartError::SameAddress(address));
         }
-        Ok(Self { access: check_access(options)?, tls: Tls::load(&options.tls)? })
+        if options.ice.count() > ICE_SERVERS {
+            return Err(StartError::TooManyIceServers(options.ice.count()));
+        }
+        let ice_servers = IceServers::new(&options.ice)?.into();
+        Ok(Self { access: check_access(options)?, tls: Tls::load(&options.tls)?, ice_servers })
     }
 }
 

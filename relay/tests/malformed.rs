@@ -31,6 +31,9 @@ enum State {
     CircuitOpen,
 }
 
+/// The types of frames from a client.
+const KNOWN_TYPES: [u8; 9] = [1, 2, 3, 4, 16, 17, 18, 19, 20];
+
 const STATES: [State; 3] = [State::NotJoined, State::Joined, State::CircuitOpen];
 
 /// Bytes of a WebSocket, and the close code that they deserve.
@@ -244,7 +247,7 @@ fn cases(state: State, random: &mut Random) -> Vec<Case> {
         }
     }
     for number in [1 << 53, 1 << 62, u64::MAX] {
-        for (kind, fields) in [(2, 2), (3, 2), (4, 3)] {
+        for (kind, fields) in [(2, 2), (3, 2), (4, 3), (17, 3), (18, 3), (19, 2), (20, 3)] {
             for place in 0..fields {
                 let mut bytes = vec![kind];
                 (0..fields).for_each(|field| put_uint(&mut bytes, if field == place { number } else { 1 }));
@@ -259,11 +262,13 @@ fn cases(state: State, random: &mut Random) -> Vec<Case> {
         encoded(ToRelay::Join { room: ROOM }),
         encoded(ToRelay::Dial(line(1, 70_000))),
         encoded(ToRelay::Hangup(line(70_000, 1), HangupReason::Done)),
+        encoded(ToRelay::Direct(line(1, 70_000), true)),
     ];
     for bytes in &whole {
         (1..bytes.len()).for_each(|length| frame(bytes[..length].to_vec()));
         frame([bytes.clone(), vec![0]].concat());
     }
+    frame(vec![20, 1, 1, 2]);
     frame(encoded(ToRelay::Data(line(1, 1), b"")));
     frame(encoded(ToRelay::Data(line(1, 1), &[0; CIRCUIT_CHUNK + 1])));
     // Well-formed, and out of turn.
@@ -272,9 +277,11 @@ fn cases(state: State, random: &mut Random) -> Vec<Case> {
         frame(encoded(ToRelay::Dial(line(1, 1))));
         frame(encoded(ToRelay::Data(line(1, 1), b"early")));
         frame(encoded(ToRelay::Hangup(line(1, 1), HangupReason::Done)));
+        frame(encoded(ToRelay::Direct(line(1, 1), true)));
     } else {
         frame(encoded(ToRelay::Join { room: ROOM }));
         frame(encoded(ToRelay::Dial(line(beyond, beyond))));
+        frame(encoded(ToRelay::Direct(line(beyond, beyond), false)));
     }
     cases.extend(websocket_cases());
     cases
@@ -343,7 +350,7 @@ fn random_frame(length: usize, known_type: bool, random: &mut Random) -> Option<
     (0..100).find_map(|_| {
         let mut bytes = random.bytes(length);
         if known_type {
-            *bytes.first_mut()? = 1 + random.below(4) as u8;
+            *bytes.first_mut()? = KNOWN_TYPES[random.below(KNOWN_TYPES.len())];
         }
         ToRelay::decode(&bytes).is_err().then_some(bytes)
     })

@@ -2,15 +2,29 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { newDrive, openPerson, startBrowser } from './support/browser.mjs';
+import { newDrive, openPerson, startBrowser, untilDirect } from './support/browser.mjs';
 import { startRelay } from './support/relay.mjs';
 
 const browser = await startBrowser();
 const relay = await startRelay();
 
-test('a trap on hearing a relay is one error, the page leaves its room at once, and install() again works', async (t) => {
+for (const direct of [false, true]) {
+  const whom = direct ? 'another device directly' : 'a relay';
+  test(`a trap on hearing ${whom} is one error, the page leaves its room at once, and install() again works`, (t) => crash(t, { direct }));
+}
+
+async function crash(t, { direct }) {
   const [unlucky, other] = await Promise.all([1, 2].map(() => openPerson(t, browser, `${relay.url}/package.html`)));
-  const options = { drive: newDrive(), relays: [relay.relayUrl] };
+  await unlucky.evaluate(() => {
+    window.connections = [];
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(...parameters) {
+        super(...parameters);
+        connections.push(this);
+      }
+    };
+  });
+  const options = { drive: newDrive(), relays: [relay.relayUrl], direct };
   for (const person of [unlucky, other]) {
     await person.evaluate((options) => {
       window.start = () => {
@@ -27,6 +41,7 @@ test('a trap on hearing a relay is one error, the page leaves its room at once, 
     }, options);
   }
   for (const person of [unlucky, other]) await person.evaluate(() => joins.next());
+  if (direct) await Promise.all([unlucky, other].map(untilDirect));
   await unlucky.evaluate(() => {
     window.uncaught = [];
     addEventListener('error', ({ message }) => uncaught.push(message));
@@ -50,10 +65,12 @@ test('a trap on hearing a relay is one error, the page leaves its room at once, 
     return { errors: errors.all.map(({ code }) => code), uncaught, returned: [code, text(message)] };
   });
   assert.deepEqual(told, { errors: ['crashed'], uncaught: [], returned: ['crashed', 'too late'] });
+  const connections = await unlucky.evaluate(() => connections.map(({ connectionState }) => connectionState));
+  assert.deepEqual([connections.length > 0, connections.every((state) => state === 'closed')], [direct, true]);
   await unlucky.evaluate(async () => {
     start();
     await joins.next();
   });
   await other.evaluate(async () => { chat.send((await joins.next()).peerId, 'hello again') });
   assert.equal(await unlucky.evaluate(async () => text((await messages.next()).message)), 'hello again');
-});
+}

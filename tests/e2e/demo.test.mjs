@@ -113,7 +113,7 @@ test('Tab reaches every control in reading order, each has a name and shows its 
     reached.push(name);
   }
   assert.deepEqual(reached, [
-    'link', 'copy-link', 'other-drive', 'chat-log', 'second-window', 'message', 'say', 'roster', 'nickname', 'topic-name', 'Join', 'send-topic',
+    'link', 'copy-link', 'other-drive', 'chat-log', 'second-window', 'message', 'say', 'roster', 'nickname', 'room-list', 'topic-name', 'Join', 'send-topic',
     'send-to', 'send-as', 'payload', 'Send', 'counters', 'pause-frames', 'clear-frames', 'frames', 'copy-example', 'example',
   ]);
   const nameless = await page.locator('input, select').evaluateAll((fields) => fields.filter((field) => field.labels.length === 0).map(({ id }) => id));
@@ -164,6 +164,45 @@ test('the inspector shows every message of a topic, and sends to one device alon
   assert.match(await page.locator('.topic-row', { hasText: 'cursor' }).innerText(), /–\s+3\s·\s15\sB/);
   await page.getByRole('button', { name: 'Leave the topic cursor' }).click();
   await page.locator('.topic-row', { hasText: 'cursor' }).waitFor({ state: 'detached' });
+});
+
+for (const [path, note] of [['relay', '2 through the relay'], ['direct', '2 direct']]) {
+  test(`three visitors are drawn with an edge and a time to each other, and the table says the same: ${path}`, async (t) => {
+    const visitors = await visitTogether(t, 3, { direct: path === 'direct' });
+    await areDrawn(visitors, path, note);
+  });
+}
+
+test('whoever is waited for while the relay is away has no edge, and gets it back', async (t) => {
+  const own = await startRelay({ www });
+  const url = `${own.url}/#drive=${newDrive()}`;
+  const [ana, ben] = await Promise.all([1, 2].map(() => openDemo(t, url, { direct: false })));
+  for (const person of [ana, ben]) {
+    person.expect(/ERR_CONNECTION|WebSocket connection|426/);
+    await person.page.locator('#room-map .edge.relay').waitFor({ state: 'attached' });
+  }
+  await own.kill();
+  await ana.page.locator('#room-map .node.none').waitFor();
+  assert.equal(await ana.page.locator('#room-map .edge').count(), 0);
+  assert.equal(await ana.page.locator('#room-map .relay-node.joined').count(), 0);
+  assert.equal(await ana.page.locator('#room-rows tr').innerText().then((row) => row.includes('waiting')), true);
+  await own.start();
+  await ana.page.locator('#room-map .edge.relay').waitFor({ state: 'attached' });
+});
+
+test('visitors who are directly connected go on without the relay', async (t) => {
+  const own = await startRelay({ www });
+  const url = `${own.url}/#drive=${newDrive()}`;
+  const [ana, ben] = await Promise.all([1, 2].map(() => openDemo(t, url)));
+  for (const person of [ana, ben]) {
+    person.expect(/ERR_CONNECTION|WebSocket connection|426/);
+    await person.page.locator('#room-map .edge.direct').waitFor({ state: 'attached' });
+  }
+  await own.kill();
+  for (const { page } of [ana, ben]) await page.locator('#room-map .relay-node.joined').waitFor({ state: 'detached' });
+  await say(ana, 'still here');
+  await heard(ben, 'still here');
+  assert.equal(await ben.page.locator('#state').innerText(), 'Connected');
 });
 
 test('a flood leaves 500 messages in the inspector and 300 in the chat', async (t) => {
@@ -255,7 +294,7 @@ test('a link that names no drive is called so, is not passed on, and nothing can
 });
 
 test('a relay that is down is reported with what to do, and forgotten when it is back', async (t) => {
-  const [ana, ben] = await visitTogether(t);
+  const [ana, ben] = await visitTogether(t, 2, { direct: false });
   for (const person of [ana, ben]) person.expect(/ERR_CONNECTION|WebSocket connection|426/);
   await relay.stop();
   for (const { page } of [ana, ben]) {
@@ -325,11 +364,43 @@ test('nothing moves when visitors come and go', async (t) => {
   assert.deepEqual(await layout(ana), before);
 });
 
+/** The first of three sees what is between it and the others. */
+async function areDrawn([ana, ben], path, note) {
+  const { page } = ana;
+  assert.equal(await page.locator('#room-map .node').count(), 3);
+  assert.equal(await page.locator('#room-map .relay-node.joined').count(), 1);
+  for (const peer of [1, 2]) {
+    await page.locator(`#room-map .edge.${path}[data-peer="${peer}"]`).waitFor({ state: 'attached' });
+    await page.locator(`#room-map .time[data-peer="${peer}"]`, { hasText: /^[<\d.\s]+m?s$/ }).waitFor();
+  }
+  assert.equal(await page.locator('#room-map .trunk.used').count(), path === 'relay' ? 1 : 0);
+  const rows = await page.locator('#room-rows tr').evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.innerText)));
+  assert.deepEqual(rows.map(([name, how]) => [name, how]).sort(), (await others(ana)).map((name) => [name, path]).sort());
+  for (const [, , time] of rows) assert.match(time, /\d\sm?s$/);
+  assert.equal(await page.locator('#room-note').innerText(), note);
+  assert.equal(await page.locator('#room-map').getAttribute('aria-label'), 'This device and 2 others; the table says the same in words');
+
+  await takeNickname(ben, 'Ben');
+  await page.locator('#room-map .node', { hasText: 'Ben' }).waitFor();
+  await ben.page.close();
+  await page.locator('#room-map .edge').nth(1).waitFor({ state: 'detached' });
+  assert.equal(await page.locator('#room-map .node').count(), 2);
+  assert.equal(await page.locator('#room-rows tr').count(), 1);
+}
+
 /** Opens the demo on a drive of this test's own, which it shares with those whom the same test lets visit. */
 async function visit(t, options) {
   if (!drives.has(t)) drives.set(t, newDrive());
-  const person = await openPerson(t, browser, `${relay.url}/#drive=${drives.get(t)}`, options);
+  const person = await openDemo(t, `${relay.url}/#drive=${drives.get(t)}`, options);
   await person.page.locator('#state', { hasText: 'Connected' }).waitFor();
+  return person;
+}
+
+/** Opens it in a browser, which is without WebRTC if `direct` is false: then all goes through the relay. */
+async function openDemo(t, url, { direct = true, ...options } = {}) {
+  const person = await openPerson(t, browser, undefined, options);
+  if (!direct) await person.context.addInitScript(() => { delete window.RTCPeerConnection; });
+  await person.page.goto(url);
   return person;
 }
 
@@ -362,6 +433,11 @@ async function joinTopic({ page }, name) {
   await page.getByLabel('Join a topic').fill(name);
   await page.getByLabel('Join a topic').press('Enter');
   await page.locator('.topic-row', { hasText: name }).waitFor();
+}
+
+/** What the others are called in the list of who is here. */
+async function others({ page }) {
+  return (await page.locator('.device b').allInnerTexts()).slice(1);
 }
 
 /** What the device in this row is called; row 0 is the visitor's own. */

@@ -121,7 +121,7 @@ for (const shorten of [({ url }) => url, ({ url }) => url.replace('http', 'ws'),
 
 test('unknown-option: a misspelt drive is named, and no room is joined, not even that of the origin', async (t) => {
   const person = await visit(t, { Drive: newDrive(), relays: [relay.relayUrl] });
-  const text = 'there is no option "Drive", only drive, relays, peers, sessionTime, wasm, force. Correct the name; a page with a wrong one connects to nobody.';
+  const text = 'there is no option "Drive", only drive, relays, peers, direct, directPeers, iceServers, sessionTime, wasm, force. Correct the name; a page with a wrong one connects to nobody.';
   assert.deepEqual(await nextError(person), about({ code: 'unknown-option', text }));
   assert.deepEqual(await person.evaluate(() => [sockets.state, sockets.stats().relays]), ['failed', []]);
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { converse, meet, newDrive, nextDigest, nextText, openPerson, peersSeen, sendRandom, startBrowser } from './support/browser.mjs';
+import { converse, meet, newDrive, nextDigest, nextText, openPerson, peersSeen, sendRandom, startBrowser, untilDirect } from './support/browser.mjs';
 import { greetEachOther, leavesInTime, startExample } from './support/example.mjs';
 import { startFirefox } from './support/firefox.mjs';
 import { listen, nextError, visitSecurely } from './support/package-page.mjs';
@@ -30,23 +30,27 @@ test('in Firefox leave comes within 3 s of closing the window', async (t) => {
   await leavesInTime(classic, () => module.page.close());
 });
 
-test('Firefox and Chromium see each other once, and messages of every size arrive intact both ways', async (t) => {
-  const people = await converse(t, both);
-  for (const [sender, receiver] of [people, people.toReversed()]) {
-    for (const size of [0, 1, 65_536, 1_048_576, 8_388_607]) {
-      const sent = await sendRandom(sender, 'chat', size);
-      assert.deepEqual(await nextDigest(receiver), sent);
+for (const [way, direct] of [['through the relay', false], ['directly', true]]) {
+  test(`Firefox and Chromium see each other once, and messages of every size arrive intact both ways, ${way}`, async (t) => {
+    const people = await converse(t, { ...both, direct });
+    if (direct) await Promise.all(people.map(untilDirect));
+    for (const [sender, receiver] of [people, people.toReversed()]) {
+      for (const size of [0, 1, 65_536, 1_048_576, 8_388_607]) {
+        const sent = await sendRandom(sender, 'chat', size);
+        assert.deepEqual(await nextDigest(receiver), sent);
+      }
     }
-  }
-  for (const person of people) assert.deepEqual(await peersSeen(person), { joined: [1], left: [] });
-});
-
-for (const [index, browser] of ['Firefox', 'Chromium'].entries()) {
-  test(`a page that closes in ${browser} leaves the one in the other browser`, async (t) => {
-    const people = await meet(t, both);
-    await people[index].page.close();
-    assert.equal(await people[1 - index].evaluate(async () => (await leaves.next()).peerId), 1);
+    for (const person of people) assert.deepEqual(await peersSeen(person), { joined: [1], left: [] });
   });
+
+  for (const [index, browser] of ['Firefox', 'Chromium'].entries()) {
+    test(`a page that closes in ${browser} leaves the one in the other browser, which it talks to ${way}`, async (t) => {
+      const people = await meet(t, { ...both, direct });
+      if (direct) await Promise.all(people.map(untilDirect));
+      await people[index].page.close();
+      assert.equal(await people[1 - index].evaluate(async () => (await leaves.next()).peerId), 1);
+    });
+  }
 }
 
 test('a page that is left and returned to in Firefox works again', async (t) => {

@@ -27,7 +27,7 @@ test('what a hostile relay does for 15 s makes no message wrong, doubled or out 
   const drive = newDrive();
   const people = [];
   for (const number of [1, 2]) {
-    const person = await openPerson(t, browser, personUrl(relay, { drive, relays: [meddler] }));
+    const person = await openPerson(t, browser, personUrl(relay, { drive, relays: [meddler], direct: false }));
     person.expect(/^\[beaker-peersockets\] (peer-misbehaved|not-a-relay|message-lost): /);
     await person.evaluate(listen, number);
     people.push(person);

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { converse, meet, newDrive, nextText, openPerson, personUrl, startBrowser } from './support/browser.mjs';
+import { converse, meet, newDrive, nextText, openPerson, personUrl, startBrowser, untilDirect } from './support/browser.mjs';
 import { frame, kind } from './support/relay-frames.mjs';
 import { startRecorder } from './support/recorder.mjs';
 import { startRelay } from './support/relay.mjs';
@@ -11,6 +11,8 @@ import { startRelay } from './support/relay.mjs';
 const RELAY_IS_GONE = [/WebSocket connection to/, /Failed to load resource/, /\[beaker-peersockets\] no-relay/];
 /** What the clock of a page says where no time passes: a day, because it has to be set forward to be stopped. In milliseconds. */
 const STANDSTILL = 86_400_000;
+/** Longest time in which who says goodbye leaves, in milliseconds. Silence is noticed after 5 s. */
+const LEAVE_WITHIN = 3_000;
 /** A member that no room of a test has. */
 const NOBODY = 250;
 
@@ -20,7 +22,7 @@ const relay = await startRelay();
 
 test('a relay that dies and comes back on its port: leave, then join with the same id; offline, then ready', async (t) => {
   const mortal = await startRelay();
-  const people = await converse(t, { browser, relay: mortal });
+  const people = await converse(t, { browser, relay: mortal, direct: false });
   for (const person of people) {
     person.expect(...RELAY_IS_GONE);
     await person.evaluate(() => { window.states = new Arrivals(beaker.peersockets, 'state') });
@@ -93,7 +95,7 @@ test('a page that is navigated away from says goodbye: its peer needs neither th
   const recorder = await startRecorder(relay, {
     change: (bytes, from) => (isAboutLeaving({ from, kind: bytes[0] }) ? frame(kind.left, NOBODY) : bytes),
   });
-  const url = personUrl(relay, { drive: newDrive(), relays: [recorder] });
+  const url = personUrl(relay, { drive: newDrive(), relays: [recorder], direct: false });
   const [stays, goes] = [await openOutOfTime(t, url), await openPerson(t, browser, url)];
   for (const person of [stays, goes]) await person.evaluate(() => joins.next());
 
@@ -111,8 +113,31 @@ test('a page that is reloaded is somebody new', async (t) => {
   assert.equal(await stays.evaluate(async () => (await joins.next()).peerId), 2);
 });
 
-test('back from the back-forward cache it works again, with the same ids', async (t) => {
-  const [stays, returns] = await converse(t, { browser, relay });
+for (const direct of [false, true]) {
+  test(`back from the back-forward cache it works again, with the same ids, ${direct ? 'and directly' : 'through the relay'}`, async (t) => {
+    const people = await converse(t, { browser, relay, direct });
+    if (direct) await Promise.all(people.map(untilDirect));
+    await leaveAndReturn(people);
+    if (direct) await Promise.all(people.map(untilDirect));
+  });
+}
+
+test('a page that is navigated away from when only the direct connection is left says goodbye on that', async (t) => {
+  const mortal = await startRelay();
+  const people = await converse(t, { browser, relay: mortal });
+  await Promise.all(people.map(untilDirect));
+  for (const person of people) person.expect(...RELAY_IS_GONE);
+  await mortal.kill();
+  const [stays, goes] = people;
+  const start = performance.now();
+  await goes.page.goto(`${relay.url}/elsewhere.html`);
+  assert.equal(await stays.evaluate(async () => (await leaves.next()).peerId), 1);
+  const took = performance.now() - start;
+  assert.ok(took < LEAVE_WITHIN, `leave took ${Math.round(took)} ms`);
+});
+
+/** One of two goes elsewhere and comes back. */
+async function leaveAndReturn([stays, returns]) {
   for (const person of [stays, returns]) await person.evaluate(() => { window.lines = story(beaker.peersockets, peerEvents, chat) });
   await returns.evaluate(() => {
     window.addEventListener('pageshow', ({ persisted }) => { window.wasPersisted = persisted });
@@ -128,7 +153,7 @@ test('back from the back-forward cache it works again, with the same ids', async
   assert.equal(await nextText(stays), 'here I am');
   assert.deepEqual(await stays.evaluate(() => lines), ['leave 1', 'join 1', 'message here I am']);
   assert.deepEqual(await returns.evaluate(() => lines), ['leave 1', 'state offline', 'state ready', 'join 1', 'message welcome back']);
-});
+}
 
 /** Somebody in whose page no time passes: no timer of it ever fires. */
 async function openOutOfTime(t, url) {

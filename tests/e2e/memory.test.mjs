@@ -64,7 +64,7 @@ function rememberMemory() {
     const original = WebAssembly[name];
     WebAssembly[name] = async (...parameters) => {
       const result = await original.apply(WebAssembly, parameters);
-      window.wasmMemory = (result.instance ?? result).exports.memory;
+      window.wasmMemory = Object.values((result.instance ?? result).exports).find((value) => value instanceof WebAssembly.Memory);
       return result;
     };
   }

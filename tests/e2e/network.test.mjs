@@ -53,8 +53,8 @@ describe('a page whose network goes', { concurrency: true }, () => {
   test('and comes back as another one finds out that its socket is dead, and goes on with its peers on a new one', async (t) => {
     const recorder = await startRecorder(relay);
     const drive = newDrive();
-    const stays = await openPerson(t, browser, personUrl(relay, { drive }));
-    const away = await openPerson(t, browser, personUrl(relay, { drive, relays: [recorder] }));
+    const stays = await openPerson(t, browser, personUrl(relay, { drive, direct: false }));
+    const away = await openPerson(t, browser, personUrl(relay, { drive, relays: [recorder], direct: false }));
     for (const person of [stays, away]) await person.evaluate(() => joins.next());
     await listen([stays, away]);
     await loseNetwork(away);
@@ -88,7 +88,7 @@ describe('a page whose network goes', { concurrency: true }, () => {
 
 /** Two people who have met, each of whom keeps what it is told from now on as `window.lines`. */
 async function meetAndListen(t) {
-  const people = await meet(t, { browser, relay });
+  const people = await meet(t, { browser, relay, direct: false });
   await listen(people);
   return people;
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { converse, newDrive, openPerson, personUrl, startBrowser } from './support/browser.mjs';
+import { converse, newDrive, openPerson, personUrl, startBrowser, untilDirect } from './support/browser.mjs';
 import { startRecorder } from './support/recorder.mjs';
 import { startRelay } from './support/relay.mjs';
 
@@ -15,24 +15,13 @@ const browser = await startBrowser();
 const relay = await startRelay();
 const stage = { browser, relay };
 
-test('whoever goes on at each drain has never much more than 1 MiB waiting, and everything arrives', async (t) => {
-  const [sender, receiver] = await converse(t, stage);
-  const count = 40 * MIB / PIECE;
-  const { most, drains } = await sender.evaluate(async ({ count, piece, high }) => {
-    const drained = new Arrivals(chat, 'drain');
-    let most = 0;
-    for (let number = 0; number < count; number += 1) {
-      if (chat.bufferedAmount(1) > high && (await drained.next()).peerId !== 1) throw new Error('nobody else is here');
-      chat.send(1, new Uint8Array(piece).fill(number));
-      most = Math.max(most, chat.bufferedAmount(1));
-    }
-    return { most, drains: drained.all.length };
-  }, { count, piece: PIECE, high: MIB });
-  assert.equal(most, MIB + 16 * WEIGHT, 'the message that goes beyond is the last');
-  assert.ok(drains >= count * PIECE / (2 * MIB), `${drains} drains`);
-  const arrived = await receiver.evaluate(async (count) => (await messages.take(count)).map(({ message }) => message[0]), count);
-  assert.deepEqual(arrived, Array.from({ length: count }, (_, number) => number % 256));
-});
+for (const direct of [false, true]) {
+  test(`whoever goes on at each drain has never much more than 1 MiB waiting, and everything arrives, ${direct ? 'directly' : 'through the relay'}`, async (t) => {
+    const people = await converse(t, { ...stage, direct });
+    if (direct) await Promise.all(people.map(untilDirect));
+    await keepPace(people);
+  });
+}
 
 test('to a peer whose packets are dropped nothing more is taken than it may have waiting, and what was taken arrives', async (t) => {
   const { sender, receiver, recorder } = await meetBeyondRecorder(t);
@@ -72,12 +61,31 @@ test('nobody waits for ever for a peer that has left, or on an object that is cl
   assert.deepEqual(await sender.evaluate(() => [leaves.all.map(({ peerId }) => peerId), chat.bufferedAmount(1), chat.bufferedAmount()]), [[1], 0, 0]);
 });
 
-/** Two who have met, each with the topic `chat`; what the receiver and the relay say to each other goes through a recorder. */
+/** One sends the other 40 MiB, and goes on at each drain. */
+async function keepPace([sender, receiver]) {
+  const count = 40 * MIB / PIECE;
+  const { most, drains } = await sender.evaluate(async ({ count, piece, high }) => {
+    const drained = new Arrivals(chat, 'drain');
+    let most = 0;
+    for (let number = 0; number < count; number += 1) {
+      if (chat.bufferedAmount(1) > high && (await drained.next()).peerId !== 1) throw new Error('nobody else is here');
+      chat.send(1, new Uint8Array(piece).fill(number));
+      most = Math.max(most, chat.bufferedAmount(1));
+    }
+    return { most, drains: drained.all.length };
+  }, { count, piece: PIECE, high: MIB });
+  assert.equal(most, MIB + 16 * WEIGHT, 'the message that goes beyond is the last');
+  assert.ok(drains >= count * PIECE / (2 * MIB), `${drains} drains`);
+  const arrived = await receiver.evaluate(async (count) => (await messages.take(count)).map(({ message }) => message[0]), count);
+  assert.deepEqual(arrived, Array.from({ length: count }, (_, number) => number % 256));
+}
+
+/** Two who have met, each with the topic `chat`; all that they say goes through the relay, and for the receiver through a recorder. */
 async function meetBeyondRecorder(t) {
   const recorder = await startRecorder(relay);
   const drive = newDrive();
-  const sender = await openPerson(t, browser, personUrl(relay, { drive }));
-  const receiver = await openPerson(t, browser, personUrl(relay, { drive, relays: [recorder] }));
+  const sender = await openPerson(t, browser, personUrl(relay, { drive, direct: false }));
+  const receiver = await openPerson(t, browser, personUrl(relay, { drive, relays: [recorder], direct: false }));
   for (const person of [sender, receiver]) {
     await person.evaluate(async () => {
       await joins.next();

@@ -59,13 +59,13 @@ test('the log of the relay at its most talkative holds no secret either', async 
   assert.deepEqual(found([...run.secrets, run.drive.rendezvousId, run.drive.rendezvousId.toString('hex')], [log]), []);
 });
 
-/** Two people of one drive send each other messages through a recorder; each gets all of them. */
+/** Two people of one drive send each other messages through a recorder, and not directly; each gets all of them. */
 async function converse(t, relay, path = () => '/package.html') {
   const drive = new SecretDrive();
   const topic = `topic ${randomUUID()}`;
   const recorder = await startRecorder(relay);
   const [alice, bob] = await Promise.all(['Alice', 'Bob'].map(() => openPerson(t, browser, relay.url + path(drive))));
-  await Promise.all([alice, bob].map((person) => open(person, drive, recorder, topic)));
+  await Promise.all([alice, bob].map((person) => open(person, { url: drive.url, direct: false }, recorder, topic)));
   const messages = [];
   for (const [sender, receiver] of [[alice, bob], [bob, alice]]) {
     await sender.evaluate(() => joins.next());

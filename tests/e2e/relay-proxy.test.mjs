@@ -12,7 +12,7 @@ import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import WebSocket from 'ws';
-import { nginxProgram } from '../../scripts/nginx.mjs';
+import { nginx } from '../../scripts/servers.mjs';
 import { newDrive, openPerson, startBrowser } from './support/browser.mjs';
 import { frame, kind } from './support/relay-frames.mjs';
 import { startRelay } from './support/relay.mjs';
@@ -47,7 +47,7 @@ test('pages that the proxy serves meet at the relay behind it, with no relay nam
   const relay = await startRelay({ options: ['--trusted-proxy', '127.0.0.1/32', '--allow-origin', `http://127.0.0.1:${port}`] });
   const proxy = await startNginx(t, relay, port);
   const browser = await startBrowser();
-  const url = `http://${proxy}/person.html?hyperdrive=${encodeURIComponent(newDrive())}`;
+  const url = `http://${proxy}/person.html?direct=false&hyperdrive=${encodeURIComponent(newDrive())}`;
   const people = [await openPerson(t, browser, url), await openPerson(t, browser, url)];
   await Promise.all(people.map((person) => person.evaluate(async () => {
     await joins.next();
@@ -85,15 +85,15 @@ async function startNginx(t, relay, port) {
   const ours = snippet.replace('http://127.0.0.1:8787', relay.url);
   assert.notEqual(ours, snippet);
   await writeFile(join(directory, 'nginx.conf'), configuration(directory, port, ours));
-  const nginx = spawn(nginxProgram(), ['-p', directory, '-c', join(directory, 'nginx.conf'), '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const server = spawn(nginx.program, ['-p', directory, '-c', join(directory, 'nginx.conf'), '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'pipe'] });
   t.after(async () => {
-    if (nginx.exitCode !== null) return;
-    const exit = once(nginx, 'exit');
-    nginx.kill();
+    if (server.exitCode !== null) return;
+    const exit = once(server, 'exit');
+    server.kill();
     await exit;
   });
   const said = [];
-  for await (const line of createInterface({ input: nginx.stderr, signal: AbortSignal.timeout(PATIENCE) })) {
+  for await (const line of createInterface({ input: server.stderr, signal: AbortSignal.timeout(PATIENCE) })) {
     said.push(line);
     if (line.includes('start worker process ')) return `127.0.0.1:${port}`;
   }

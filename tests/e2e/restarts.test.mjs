@@ -15,7 +15,7 @@ const pages = await startRelay();
 
 test('nobody leaves while a relay is away for 15 s as it said, and what was sent meanwhile arrives', async (t) => {
   const relay = await startRelay({ options: ['--back-in', String(GAP)] });
-  const url = personUrl(pages, { drive: newDrive(), relays: [relay] });
+  const url = personUrl(pages, { drive: newDrive(), relays: [relay], direct: false });
   const people = [];
   for (let number = 0; number < 2; number += 1) {
     const person = await openPerson(t, browser, url);

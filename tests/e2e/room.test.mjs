@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { meet, newDrive, nextDigest, openPerson, peersSeen, personUrl, sendRandom, startBrowser } from './support/browser.mjs';
+import { meet, newDrive, nextDigest, openPerson, peersSeen, personUrl, sendRandom, startBrowser, untilDirect } from './support/browser.mjs';
 import { startRelay } from './support/relay.mjs';
 
 const relay = await startRelay();
@@ -21,29 +21,33 @@ test('pages of another drive are not seen', async (t) => {
   for (const person of rooms.flat()) assert.deepEqual(await peersSeen(person), { joined: [1], left: [] });
 });
 
-for (const size of [0, 1, 65_536, 1_048_576, 8_388_607]) {
-  test(`a message of ${size.toLocaleString('en')} bytes arrives intact at both others`, async (t) => {
-    const [sender, ...receivers] = await meet(t, { browser, relay }, 3);
-    for (const receiver of receivers) await receiver.evaluate(() => { window.messages = new Arrivals(beaker.peersockets.join('large'), 'message') });
-    const sent = await sendRandom(sender, 'large', size);
-    for (const receiver of receivers) assert.deepEqual(await nextDigest(receiver), sent);
+for (const [way, direct] of [['through the relay', false], ['directly', true]]) {
+  for (const size of [0, 1, 65_536, 1_048_576, 8_388_607]) {
+    test(`a message of ${size.toLocaleString('en')} bytes arrives intact at both others, ${way}`, async (t) => {
+      const [sender, ...receivers] = await meet(t, { browser, relay, direct }, 3);
+      if (direct) await untilDirect(sender);
+      for (const receiver of receivers) await receiver.evaluate(() => { window.messages = new Arrivals(beaker.peersockets.join('large'), 'message') });
+      const sent = await sendRandom(sender, 'large', size);
+      for (const receiver of receivers) assert.deepEqual(await nextDigest(receiver), sent);
+    });
+  }
+
+  test(`10,000 messages one way arrive complete and in order, ${way}`, async (t) => {
+    const count = 10_000;
+    const [sender, receiver] = await meet(t, { browser, relay, direct });
+    if (direct) await untilDirect(sender);
+    await receiver.evaluate(() => { window.messages = new Arrivals(beaker.peersockets.join('many'), 'message') });
+    await sender.evaluate((count) => {
+      const many = beaker.peersockets.join('many');
+      for (let number = 0; number < count; number += 1) many.send(1, String(number));
+    }, count);
+    const misplaced = await receiver.evaluate(async (count) => {
+      const received = await messages.take(count);
+      return received.map(({ message }, index) => [text(message), String(index)]).filter(([got, due]) => got !== due);
+    }, count);
+    assert.deepEqual(misplaced, []);
   });
 }
-
-test('10,000 messages one way arrive complete and in order', async (t) => {
-  const count = 10_000;
-  const [sender, receiver] = await meet(t, { browser, relay });
-  await receiver.evaluate(() => { window.messages = new Arrivals(beaker.peersockets.join('many'), 'message') });
-  await sender.evaluate((count) => {
-    const many = beaker.peersockets.join('many');
-    for (let number = 0; number < count; number += 1) many.send(1, String(number));
-  }, count);
-  const misplaced = await receiver.evaluate(async (count) => {
-    const received = await messages.take(count);
-    return received.map(({ message }, index) => [text(message), String(index)]).filter(([got, due]) => got !== due);
-  }, count);
-  assert.deepEqual(misplaced, []);
-});
 
 test('with relays [A, B], [A] and [B] the first sees both others, once each', async (t) => {
   const drive = newDrive();

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as pass } from 'node:timers/promises';
-import { newDrive, openPerson, peersSeen, personUrl, startBrowser } from './support/browser.mjs';
+import { newDrive, openPerson, peersSeen, personUrl, startBrowser, untilDirect } from './support/browser.mjs';
 import { open } from './support/package-page.mjs';
 import { startRecorder } from './support/recorder.mjs';
 import { startRelay } from './support/relay.mjs';
@@ -21,22 +21,24 @@ const browser = await startBrowser();
 const pages = await startRelay();
 
 describe('20,000 messages each way', () => {
-  test('arrive once and in order though the relay is killed twice, and nobody leaves', async (t) => {
-    const relay = await startRelay();
-    const people = await meetAt(t, [relay]);
-    await talk(people);
-    for (const share of [0.2, 0.6]) {
-      await arrived(people, share * COUNT);
-      await relay.kill();
-      await relay.start();
-    }
-    await hasLostNothing(people);
-  });
+  for (const direct of [false, true]) {
+    test(`arrive once and in order though the relay is killed twice, and nobody leaves, ${direct ? 'with direct connections' : 'through the relay'}`, async (t) => {
+      const relay = await startRelay();
+      const people = await meetAt(t, [relay], { direct });
+      await talk(people);
+      for (const share of [0.2, 0.6]) {
+        await arrived(people, share * COUNT);
+        await relay.kill();
+        await relay.start();
+      }
+      await hasLostNothing(people);
+    });
+  }
 
   test('arrive though packets are dropped for 3 s', async (t) => {
     const relay = await startRelay();
     const recorder = await startRecorder(relay);
-    const people = await meetAt(t, [relay], [recorder]);
+    const people = await meetAt(t, [relay], { others: [recorder] });
     await talk(people);
     await arrived(people, 0.2 * COUNT);
     recorder.hold();
@@ -57,24 +59,9 @@ describe('20,000 messages each way', () => {
   });
 });
 
-test('a laptop that sleeps 30 s is missed, comes back with the same peer id, and gets what was sent before it left', async (t) => {
-  const relay = await startRelay();
-  const sleeper = await startSleeper();
-  const url = personUrl(pages, { drive: newDrive(), relays: [relay] });
-  const [awake, asleep] = [await openPerson(t, browser, url), await openPerson(t, sleeper.browser, url)];
-  for (const person of [awake, asleep]) await person.evaluate(() => joins.next());
-  for (const person of [awake, asleep]) await listen(person);
-  sleeper.sleep();
-  await awake.evaluate(() => { for (let number = 0; number < 100; number += 1) chat.send(1, String(number)); });
-  const end = pass(ASLEEP);
-  await awake.evaluate(() => leaves.next());
-  await awake.evaluate(() => chat.send(1, 'to nobody'));
-  await end;
-  sleeper.wake();
-  assert.equal(await awake.evaluate(async () => (await joins.next()).peerId), 1);
-  await awake.evaluate(() => chat.send(1, '100'));
-  await asleep.evaluate((count) => reached(count), 101);
-  assert.deepEqual(await asleep.evaluate(() => numbers), Array.from({ length: 101 }, (_, number) => number));
+describe('a laptop that sleeps 30 s is missed, comes back with the same peer id, and gets what was sent before it left', { concurrency: true }, () => {
+  test('through the relay', (t) => sleepAndWake(t, { direct: false }));
+  test('with direct connections', (t) => sleepAndWake(t, { direct: true }));
 });
 
 test('while a peer is waited for it has no path, and where sessions are switched off it is not waited for', async (t) => {
@@ -88,7 +75,7 @@ test('while a peer is waited for it has no path, and where sessions are switched
     for (let count = 0; count < 2; count += 1) {
       const person = await openPerson(t, browser, `${pages.url}/package.html`);
       person.expect(...CHROMIUM, /^\[beaker-peersockets\] no-relay: /);
-      await open(person, { url: drive, ...options }, relay, 'chat');
+      await open(person, { url: drive, direct: false, ...options }, relay, 'chat');
       people.push(person);
     }
     const [sender, receiver] = people;
@@ -113,12 +100,37 @@ test('while a peer is waited for it has no path, and where sessions are switched
   }
 });
 
-/** Two people who have met at relays, the second through others if they are given. */
-async function meetAt(t, relays, others = relays) {
+async function sleepAndWake(t, { direct }) {
+  const relay = await startRelay();
+  const sleeper = await startSleeper();
+  const url = personUrl(pages, { drive: newDrive(), relays: [relay], direct });
+  const [awake, asleep] = [await openPerson(t, browser, url), await openPerson(t, sleeper.browser, url)];
+  for (const person of [awake, asleep]) {
+    // When the test ends the relay does, and before the pages.
+    person.expect(...CHROMIUM, /^\[beaker-peersockets\] no-relay: /);
+    await person.evaluate(() => joins.next());
+  }
+  for (const person of [awake, asleep]) await listen(person);
+  if (direct) await Promise.all([awake, asleep].map(untilDirect));
+  sleeper.sleep();
+  await awake.evaluate(() => { for (let number = 0; number < 100; number += 1) chat.send(1, String(number)); });
+  const end = pass(ASLEEP);
+  await awake.evaluate(() => leaves.next());
+  await awake.evaluate(() => chat.send(1, 'to nobody'));
+  await end;
+  sleeper.wake();
+  assert.equal(await awake.evaluate(async () => (await joins.next()).peerId), 1);
+  await awake.evaluate(() => chat.send(1, '100'));
+  await asleep.evaluate((count) => reached(count), 101);
+  assert.deepEqual(await asleep.evaluate(() => numbers), Array.from({ length: 101 }, (_, number) => number));
+}
+
+/** Two people who have met at relays, the second through others if they are given, and who talk through them unless `direct` is true. */
+async function meetAt(t, relays, { others = relays, direct = false } = {}) {
   const drive = newDrive();
   const people = [];
   for (const list of [relays, others]) {
-    const person = await openPerson(t, browser, personUrl(pages, { drive, relays: list }));
+    const person = await openPerson(t, browser, personUrl(pages, { drive, relays: list, direct }));
     person.expect(...CHROMIUM, /^\[beaker-peersockets\] no-relay: /);
     people.push(person);
   }

@@ -26,6 +26,7 @@ async function openPage(t, drive, peers) {
     window.peerEvents = sockets.watch();
     window.joins = new Arrivals(peerEvents, 'join');
     window.leaves = new Arrivals(peerEvents, 'leave');
+    window.paths = new Arrivals(peerEvents, 'path');
     window.chat = sockets.join('chat');
     window.messages = new Arrivals(chat, 'message');
   }, { drive, peers });
@@ -49,6 +50,7 @@ test('a plain peer that knows one extension and a page exchange messages, and it
   assert.equal(await nextText(page), 'hello, page');
   const { path, url } = await page.evaluate(() => sockets.stats().peers[0]);
   assert.deepEqual({ path, url }, { path: 'direct', url: peer.url });
+  assert.deepEqual(await page.evaluate(() => paths.next()), { isTrusted: false, peerId: 1, path: 'direct', roundTripTime: undefined });
 
   const { port } = peer.server.address();
   await close(peer.server);

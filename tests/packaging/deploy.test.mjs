@@ -64,7 +64,11 @@ test('the file of options can be used, and so can what is commented out in it', 
     .replace(/^# (tls-cert = )".*"$/m, `$1"${certificate}"`)
     .replace(/^# (tls-key = )".*"$/m, `$1"${key}"`);
   assert.match(withTls, /^tls-cert = .*\ntls-key = /m);
-  await writeFile(join(scratch, 'relay.toml'), withTls);
+  const secret = join(scratch, 'turn-secret');
+  await writeFile(secret, 'x'.repeat(32));
+  const withAll = withTls.replace(/^# (stun|turn)( = .*)$/gm, '$1$2').replace(/^# (turn-secret = )".*"$/m, `$1"${secret}"`);
+  assert.match(withAll, /^stun = .*\nturn = .*\nturn-secret = /m);
+  await writeFile(join(scratch, 'relay.toml'), withAll);
   await run(program, ['--check-config', '--config', join(scratch, 'relay.toml')]);
 });
 

@@ -3,10 +3,10 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -27,6 +27,9 @@ const GREETING = `
   window.beaker.peersockets.watch().addEventListener('join', ({ peerId }) => chat.send(peerId, 'hello'))
 `;
 
+/** What a page says whose relay or peer ends when the test does: they end first. */
+const ENDS_BEFORE_ITS_PAGE = [/^WebSocket connection to /, /^Failed to load resource: net::ERR_/, /^\[beaker-peersockets\] no-(peer|relay): /];
+
 const browser = await startBrowser();
 
 /** What is done with the blocks of each file: for a language under a heading, one function for each block, in their order. */
@@ -45,6 +48,8 @@ const covered = {
     'js under The relay': [configureVite],
     'nginx under In production': [passesTheUpgradeOn],
     'text under In production': [passesTheRelayOn],
+    'text under Servers for direct connections': [isPartOfTheDeployment],
+    'sh under Servers for direct connections': [announcesServers],
   },
   // As it is in the package, where the version and the hash are filled in.
   'pkg/README.md': {
@@ -273,6 +278,36 @@ function isNoCode(t, text) {
   assert.ok(text.length > 0);
 }
 
+/** The longer file in deploy/ says all of it too. */
+async function isPartOfTheDeployment(t, text) {
+  const whole = (await codeBlocks(join(root, 'deploy/README.md'))).find(({ heading }) => heading === 'A TURN server').code;
+  assert.ok(text.includes('use-auth-secret\n') && whole.startsWith(text), whole);
+}
+
+/** The relay starts so, with a file that this machine has, and tells a member of both servers. */
+async function announcesServers(t, code) {
+  const secret = join(await mkdtemp(join(tmpdir(), 'peersockets-turn-')), 'turn-secret');
+  t.after(() => rm(dirname(secret), { recursive: true, force: true }));
+  await writeFile(secret, 'x'.repeat(32));
+  const [program, ...words] = code.trim().replace('/etc/peersockets-relay/turn-secret', secret).split(' ');
+  assert.equal(program, 'peersockets-relay');
+  const relay = await startRelay({ options: words });
+  const socket = new WebSocket(relay.relayUrl, 'peersockets.relay.v1');
+  t.after(() => socket.terminate());
+  const messages = on(socket, 'message', { close: ['close'] });
+  await once(socket, 'open');
+  socket.send(Uint8Array.of(1, ...new Uint8Array(32)));
+  const types = [];
+  for await (const [message] of messages) {
+    types.push(message[0]);
+    if (types.length < 2) continue;
+    assert.deepEqual(types, [1, 18]);
+    for (const url of words.filter((word) => /^(stun|turn):/.test(word))) assert.ok(message.includes(url), url);
+    return;
+  }
+  assert.fail(`only ${types}`);
+}
+
 /** It echoes what a page says to it, at a relay. */
 async function runNativePeer(t, code) {
   const relay = await startRelay({ www: join(root, 'tests/e2e/pages') });
@@ -296,6 +331,7 @@ async function runPageOfPlainPeer(t, code) {
   const project = await newProject({ 'src/main.js': program + GREETING, 'index.html': pageWith('/src/main.js') }, ['vite']);
   await project.run('vite', 'build', '--logLevel', 'warn');
   const person = await openPerson(t, browser, (await startRelay({ www: project.path('dist') })).url);
+  person.expect(...ENDS_BEFORE_ITS_PAGE);
   await person.line('peer 1 says hello');
 }
 
@@ -345,6 +381,7 @@ async function startProgram(t, code) {
 
 async function hearEcho(t, relay, options) {
   const person = await openPerson(t, browser, new URL('/package.html', relay.url).href);
+  person.expect(...ENDS_BEFORE_ITS_PAGE);
   const heard = await person.evaluate(async (options) => {
     const sockets = new PeerSockets(options);
     const chat = sockets.join('chat');

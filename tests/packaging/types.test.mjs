@@ -11,7 +11,7 @@ const RESOLUTIONS = { bundler: ['--module', 'esnext', '--moduleResolution', 'bun
 const PROGRAMS = {
   'everything.ts': `
     import { PeerSockets, install, ready } from '${name}';
-    import type { ErrorCode, MessageBytes, Stats } from '${name}';
+    import type { ErrorCode, MessageBytes, Path, Stats } from '${name}';
     import * as slim from '${name}/slim';
     import wasm from '${name}/peersockets.wasm';
 
@@ -19,6 +19,7 @@ const PROGRAMS = {
     const sockets: PeerSockets = install({ drive: 'hyper://' + '0'.repeat(64), relays: ['wss://relay.example/relay'] });
     const topic = sockets.join('chat');
     sockets.watch().addEventListener('join', (event) => topic.send(event.peerId, 'hello'));
+    sockets.watch().addEventListener('path', ({ peerId, path, roundTripTime }) => { const known: Path = path; console.log(peerId, known, roundTripTime?.toFixed()); });
     topic.addEventListener('message', ({ peerId, message }) => console.log(peerId.toFixed(), message.byteLength));
     sockets.addEventListener('error', ({ code, remedy }) => { const known: ErrorCode = code; console.warn(known, remedy); });
     sockets.addEventListener('state', ({ state }) => { if (state === 'ready') topic.close(); });

@@ -150,7 +150,7 @@ test('each_option_is_read_once', async () => {
   const sockets = new PeerSockets(new Proxy(options, { get: (target, key) => (read.push(key), target[key]) }));
   collectErrors(sockets);
   await sockets.ready;
-  assert.deepEqual(read.sort(), ['drive', 'peers', 'relays', 'sessionTime', 'wasm']);
+  assert.deepEqual(read.sort(), ['direct', 'directPeers', 'drive', 'iceServers', 'peers', 'relays', 'sessionTime', 'wasm']);
   sockets.close();
 });
 

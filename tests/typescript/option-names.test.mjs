@@ -12,7 +12,7 @@ const reasonsFor = (options) => misnamedOptions(options).map(({ reason }) => rea
 
 test('options_that_do_not_exist_are_named_if_they_are_few_and_short_with_those_that_do', () => {
   const misspelt = { relay: 1, Relays: 1, ['x'.repeat(10_000)]: 1 };
-  assert.deepEqual(reasonsFor(misspelt), [`there is no option "relay", "Relays", "${'x'.repeat(40)}", only drive, relays, peers, sessionTime, wasm, force`]);
+  assert.deepEqual(reasonsFor(misspelt), [`there is no option "relay", "Relays", "${'x'.repeat(40)}", only drive, relays, peers, direct, directPeers, iceServers, sessionTime, wasm, force`]);
   const [reason] = reasonsFor(Object.fromEntries(Array.from({ length: 100 }, (_, number) => [`option${number}`, 1])));
   assert.equal(reason.match(/option\d/g).length, 8);
 });
@@ -52,7 +52,7 @@ for (const [what, options, code, reason] of [
 }
 
 test('without_the_option_the_drive_is_the_pages', () => {
-  assert.deepEqual(readOptions({ wasm }), { drive: undefined, relays: undefined, peers: undefined, wasm });
+  assert.deepEqual(readOptions({ wasm }), { drive: undefined, relays: undefined, peers: undefined, directPeers: 0, wasm });
 });
 
 test('options_that_are_no_object_are_refused_and_not_taken_for_none', async (context) => {

@@ -33,6 +33,11 @@ test('the_types_have_every_state_that_rust_names', async () => {
   assert.deepEqual(namesIn(await read('core/src/swarm/output.rs')).filter((state) => !own.includes(state)), []);
 });
 
+test('the_types_have_every_path_that_rust_names', async () => {
+  const types = words(await read('pkg/dist/stats.d.ts'));
+  assert.deepEqual(unionOf(/type Path = ([^;]+);/.exec(types)[1]), namesIn(await read('core/src/swarm/stats.rs')));
+});
+
 test('the_longest_message_is_that_of_rust', () => assert.equal(LONGEST, MESSAGE));
 
 test('what_only_native_peers_repeat_is_that_of_rust', async () => {

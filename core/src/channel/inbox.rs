@@ -33,10 +33,10 @@ pub enum Received {
     Resume(u64),
     /// So many of our messages have arrived.
     Acknowledged(u64),
-    /// An answer is wanted.
-    Ping,
-    /// The answer to a ping.
-    Pong,
+    /// An answer is wanted, which repeats this number.
+    Ping(Option<u64>),
+    /// The answer to the ping of this number, or a sign of life that answers none.
+    Pong(Option<u64>),
 }
 
 /// The receiving half of one channel.
@@ -122,8 +122,8 @@ impl Inbox {
             NEXT => self.slot(reader.uint()?)?.add(reader.rest()),
             GOODBYE if payload.is_empty() => Ok(Some(Received::Goodbye(None))),
             GOODBYE => Ok(Some(Received::Goodbye(Some(reader.uint()?)))),
-            PING => Ok(Some(Received::Ping)),
-            PONG => Ok(Some(Received::Pong)),
+            PING => Ok(Some(Received::Ping(reader.uint().ok()))),
+            PONG => Ok(Some(Received::Pong(reader.uint().ok()))),
             RESUME => {
                 let number = reader.uint()?;
                 self.slots.clear();

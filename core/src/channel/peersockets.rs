@@ -31,6 +31,8 @@ pub const ACK: u64 = 17;
 const VERSION: u64 = 1;
 /// The feature bit of a device that keeps sessions.
 const SESSIONS: u64 = 1;
+/// The feature bit of a device that can be connected to directly, and wants to be.
+const DIRECT: u64 = 2;
 
 /// What names one end of a session: a device that has lost what it knew of it begins another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,27 +54,42 @@ pub struct Standing {
     pub received: u64,
 }
 
-/// The handshake that our Open carries: it proves the drive key to the remote, and says where the session stands, if there is to be
-/// one.
-pub fn open_handshake(drive: &DriveKey, role: Role, handshake_hash: &[u8; 64], standing: Option<&Standing>) -> Vec<u8> {
+/// What an Open says beside the proof of the drive key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// Where the session stands, if the sender keeps any.
+    pub standing: Option<Standing>,
+    /// Whether the sender takes signals, to become directly connected.
+    pub is_direct: bool,
+}
+
+impl From<Standing> for Terms {
+    fn from(standing: Standing) -> Self {
+        Self { standing: Some(standing), is_direct: false }
+    }
+}
+
+/// The handshake that our Open carries: it proves the drive key to the remote, and says the rest.
+pub fn open_handshake(drive: &DriveKey, role: Role, handshake_hash: &[u8; 64], terms: &Terms) -> Vec<u8> {
     let mut handshake = Vec::with_capacity(34);
     handshake.put_uint(VERSION);
-    handshake.put_uint(if standing.is_some() { SESSIONS } else { 0 });
+    let sessions = if terms.standing.is_some() { SESSIONS } else { 0 };
+    handshake.put_uint(sessions | if terms.is_direct { DIRECT } else { 0 });
     handshake.extend_from_slice(&drive.capability(role, handshake_hash));
-    if let Some(standing) = standing {
+    if let Some(standing) = &terms.standing {
         standing.encode(&mut handshake);
     }
     handshake
 }
 
-/// Checks the handshake of a remote's Open, and gives what it says of the session. Feature bits that we do not know and bytes at the
-/// end are a newer device's.
+/// Checks the handshake of a remote's Open, and gives what else it says. Feature bits that we do not know and bytes at the end are a
+/// newer device's.
 pub fn verify_open(
     handshake: &[u8],
     drive: &DriveKey,
     sender: Role,
     handshake_hash: &[u8; 64],
-) -> Result<Option<Standing>, LinkError> {
+) -> Result<Terms, LinkError> {
     let mut reader = Reader::new(handshake);
     if reader.uint()? < VERSION {
         return Err(LinkError::Channel(ChannelViolation::Version));
@@ -84,7 +101,8 @@ pub fn verify_open(
         return Err(LinkError::Capability);
     }
     let has_session = features & SESSIONS != 0;
-    Ok(has_session.then(|| Standing::decode(&mut reader)).transpose()?)
+    let standing = has_session.then(|| Standing::decode(&mut reader)).transpose()?;
+    Ok(Terms { standing, is_direct: features & DIRECT != 0 })
 }
 
 impl Standing {
@@ -117,44 +135,45 @@ mod tests {
 
     #[test]
     fn a_reflected_capability_is_refused() {
-        let ours = open_handshake(&drive(), Role::Initiator, &HASH, None);
-        assert_eq!(verify_open(&ours, &drive(), Role::Initiator, &HASH), Ok(None));
+        let ours = open_handshake(&drive(), Role::Initiator, &HASH, &Terms::default());
+        assert_eq!(verify_open(&ours, &drive(), Role::Initiator, &HASH), Ok(Terms::default()));
         assert_eq!(verify_open(&ours, &drive(), Role::Responder, &HASH), Err(LinkError::Capability));
     }
 
     #[test]
     fn a_replayed_capability_is_refused() {
-        let recorded = open_handshake(&drive(), Role::Initiator, &HASH, None);
+        let recorded = open_handshake(&drive(), Role::Initiator, &HASH, &Terms::default());
         assert_eq!(verify_open(&recorded, &drive(), Role::Initiator, &[4; 64]), Err(LinkError::Capability));
     }
 
     #[test]
     fn unknown_feature_bits_and_trailing_bytes_are_ignored() {
-        let mut newer = vec![2, 0xfd, 0xfe, 0xff];
+        let mut newer = vec![2, 0xfd, 0xfc, 0xff];
         newer.extend(drive().capability(Role::Responder, &HASH));
         newer.extend([1, 2, 3]);
-        assert_eq!(verify_open(&newer, &drive(), Role::Responder, &HASH), Ok(None));
+        assert_eq!(verify_open(&newer, &drive(), Role::Responder, &HASH), Ok(Terms::default()));
     }
 
     #[test]
     fn an_open_tells_where_the_session_stands() {
         let end = |byte, epoch| Incarnation { device: [byte; 32], epoch };
         for other in [None, Some(end(2, 0)), Some(end(3, 1 << 40))] {
-            let standing = Standing { own: end(1, 7), other, received: 70_000 };
-            let mut open = open_handshake(&drive(), Role::Initiator, &HASH, Some(&standing));
+            let standing = Some(Standing { own: end(1, 7), other, received: 70_000 });
+            let terms = Terms { standing, is_direct: other.is_none() };
+            let mut open = open_handshake(&drive(), Role::Initiator, &HASH, &terms);
             let cut = open.len() - 1;
             assert_eq!(
                 verify_open(&open[..cut], &drive(), Role::Initiator, &HASH),
                 Err(LinkError::Malformed(WireError::Truncated))
             );
             open.push(9);
-            assert_eq!(verify_open(&open, &drive(), Role::Initiator, &HASH), Ok(Some(standing)));
+            assert_eq!(verify_open(&open, &drive(), Role::Initiator, &HASH), Ok(terms));
         }
     }
 
     #[test]
     fn a_version_that_does_not_exist_is_refused() {
-        let mut open = open_handshake(&drive(), Role::Initiator, &HASH, None);
+        let mut open = open_handshake(&drive(), Role::Initiator, &HASH, &Terms::default());
         open[0] = 0;
         let refused = Err(LinkError::Channel(ChannelViolation::Version));
         assert_eq!(verify_open(&open, &drive(), Role::Initiator, &HASH), refused);

@@ -33,6 +33,12 @@ pub struct Liveness {
     lead: Duration,
     /// When the parts of a long message are answered next.
     sign_of_life_at: Time,
+    /// The number of the last ping, and when it was sent.
+    asked: (u64, Time),
+    /// From that ping to its answer; of the one before, while it has none.
+    round_trip: Option<Duration>,
+    /// Whether its answer is still to come.
+    is_measuring: bool,
 }
 
 impl Liveness {
@@ -48,6 +54,9 @@ impl Liveness {
             sends_keepalives: false,
             lead: Duration::ZERO,
             sign_of_life_at: now + limits::SIGN_OF_LIFE,
+            asked: (0, now),
+            round_trip: None,
+            is_measuring: false,
         }
     }
 
@@ -73,9 +82,38 @@ impl Liveness {
         is_open.then_some(self.heard_at)
     }
 
-    pub fn heard_pong(&mut self) {
+    /// The answer to the ping of this number came, or a sign of life.
+    pub fn heard_pong(&mut self, number: Option<u64>) {
         self.unanswered = None;
         self.answered_at = self.heard_at;
+        let (asked, at) = self.asked;
+        if self.is_measuring && number == Some(asked) {
+            self.is_measuring = false;
+            self.round_trip = Some(self.heard_at.since(at));
+        }
+    }
+
+    /// A ping is sent. Returns its number.
+    pub fn count_ping(&mut self, now: Time) -> u64 {
+        self.asked = (self.asked.0 + 1, now);
+        self.is_measuring = true;
+        self.asked.0
+    }
+
+    /// How long the last question and its answer took that were measured.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// Something came that asks and answers nothing. Returns the moment, if what was measured is old by then.
+    pub fn remeasure(&self) -> Option<Time> {
+        let pause = if self.is_measuring { limits::FRAME_TIME } else { limits::MEASURE_EVERY };
+        (self.heard_at >= self.asked.1 + pause).then_some(self.heard_at)
+    }
+
+    /// The last moment that bytes came.
+    pub fn heard_at(&self) -> Time {
+        self.heard_at
     }
 
     /// Bytes of a frame came; so many of one that may be as long as replication has them.
@@ -90,9 +128,14 @@ impl Liveness {
         self.unopened = None;
     }
 
-    /// A ping is sent.
+    /// A ping is sent that has to be answered in time.
     pub fn expect_pong(&mut self, now: Time) {
         self.unanswered = self.unanswered.or(Some(now));
+    }
+
+    /// A sign of life is missed from now on.
+    pub fn miss(&mut self, now: Time) {
+        self.asked_at.get_or_insert(now);
     }
 
     /// What was asked may only now be on its way.

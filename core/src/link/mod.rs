@@ -14,9 +14,11 @@ use crate::channel::peersockets::Standing;
 use crate::conversation::{Conversation, Established, Heard, LinkEvent, Surroundings};
 use crate::drive::DriveKey;
 use crate::error::LinkError;
+#[cfg(doc)]
 use crate::limits;
+use crate::rtc::signal::Signal;
 use crate::secure::{DeviceKey, Entropy, Role};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crate::wire::framing::Passed;
 
 use hosted::Hosted;
@@ -100,6 +102,16 @@ impl Link {
         self.conversation.standings()
     }
 
+    /// Whether both devices take signals on it, to become directly connected.
+    pub fn takes_signals(&self) -> bool {
+        self.conversation.takes_signals()
+    }
+
+    /// Says something about a direct connection, if the remote takes signals and does not leave too many unread.
+    pub fn signal(&mut self, signal: &Signal) {
+        self.conversation.signal(signal);
+    }
+
     /// What waits to be sent, or to be acknowledged.
     pub fn outbox(&self) -> &Outbox {
         self.conversation.outbox()
@@ -125,6 +137,12 @@ impl Link {
         self.conversation.acknowledge(count);
     }
 
+    /// How long the last question and its answer took that were measured: from queueing one to handling the other. `None` until a
+    /// remote has answered on `peersockets/1`.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.conversation.round_trip()
+    }
+
     /// Since when a sign of life has been missing, if one was asked for.
     pub fn asked_at(&self) -> Option<Time> {
         self.conversation.asked_at()
@@ -148,7 +166,7 @@ impl Link {
     pub fn take_output(&mut self, limit: usize) -> Vec<u8> {
         match &mut self.wire {
             Wire::Sealed(sealed) => {
-                sealed.converse(&mut self.conversation, limit.max(limits::SEALED_FRAME));
+                sealed.converse(&mut self.conversation, limit);
                 sealed.take_output(limit)
             }
             Wire::Hosted(hosted) => hosted.take_bytes(limit),
@@ -201,6 +219,11 @@ impl Link {
     /// Asks a remote that has proved the drive key for a sign of life. Returns whether it answers such a question.
     pub fn ask(&mut self, now: Time) -> bool {
         self.conversation.ask(now)
+    }
+
+    /// Asks a remote for a sign of life, which is missed from now on.
+    pub fn doubt(&mut self, now: Time) {
+        self.conversation.doubt(now);
     }
 
     /// Whether the host runs its secret stream and mux.

@@ -85,12 +85,12 @@ impl Sealed {
         }
     }
 
-    /// Seals what cannot wait, and then messages until a further frame of ours might not fit `limit` bytes of output.
+    /// Seals what cannot wait, and then messages until there are `limit` bytes of output: what is more by a part of a frame goes next time.
     pub fn converse(&mut self, conversation: &mut Conversation, limit: usize) {
         while let Some(said) = conversation.next_urgent() {
             self.say(said);
         }
-        while self.secure.output_length() + limits::SEALED_FRAME <= limit {
+        while self.secure.output_length() < limit {
             let Some(said) = conversation.next_said() else {
                 break;
             };

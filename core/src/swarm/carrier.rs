@@ -1,6 +1,8 @@
 //! Between a link, which knows no carrier, and what carries it.
 
+use super::output::SocketId;
 use super::place::Place;
+use crate::limits;
 use crate::link::Host;
 use crate::rendezvous::{Line, ToRelay};
 
@@ -16,6 +18,8 @@ pub enum Carrier {
     },
     /// A WebSocket of its own to a drive peer.
     DrivePeer(usize),
+    /// The data channel of a direct connection.
+    Channel(SocketId),
     /// A stream that the host has.
     Host(Host),
 }
@@ -26,7 +30,7 @@ impl Carrier {
         match self {
             Self::Circuit { relay, .. } => Some(Place::Relay(relay)),
             Self::DrivePeer(index) => Some(Place::DrivePeer(index)),
-            Self::Host(_) => None,
+            Self::Channel(_) | Self::Host(_) => None,
         }
     }
 
@@ -34,8 +38,16 @@ impl Carrier {
     /// discovery key.
     pub fn may_only_replicate(self) -> bool {
         match self {
-            Self::Circuit { .. } => false,
+            Self::Circuit { .. } | Self::Channel(_) => false,
             Self::DrivePeer(_) | Self::Host(_) => true,
+        }
+    }
+
+    /// The most that one message carries, in bytes.
+    pub fn longest_chunk(self) -> usize {
+        match self {
+            Self::Channel(_) => limits::CHANNEL_MESSAGE,
+            Self::Circuit { .. } | Self::DrivePeer(_) | Self::Host(_) => limits::CIRCUIT_CHUNK,
         }
     }
 

@@ -63,10 +63,11 @@ impl Swarm {
             self.update_state();
         }
         match frame {
-            FromRelay::Welcome { member, lends, present } if matches!(phase, Phase::Joining(..)) => {
+            FromRelay::Welcome { member, lends, counts_direct, present } if matches!(phase, Phase::Joining(..)) => {
                 self.relays[index].endpoint.join(socket, now);
                 self.relays[index].own = member;
                 self.relays[index].lends = lends;
+                self.relays[index].counts_direct = counts_direct;
                 self.relays[index].end_restart();
                 if lends {
                     self.write(socket, &ToRelay::Flow);
@@ -85,6 +86,7 @@ impl Swarm {
             FromRelay::GoingAway { back_in } => {
                 self.relays[index].expect_restart(now, back_in, &mut self.random);
             }
+            FromRelay::IceServers(servers) if is_joined => self.relays[index].ice_servers = servers,
             FromRelay::Dialed(line) if is_joined => self.answer(now, index, socket, line),
             FromRelay::Data(line, bytes) if is_joined => {
                 if let Some(link) = self.relays[index].link(line) {

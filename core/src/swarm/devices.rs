@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::LinkId;
 use super::output::PeerId;
-use super::stats::Traffic;
+use super::stats::{Route, Traffic};
 use crate::channel::outbox::Outbox;
 use crate::channel::peersockets::{Incarnation, Standing};
 use crate::limits;
@@ -31,6 +31,8 @@ pub struct Device {
     pub heard_on: Option<LinkId>,
     /// What went to and fro.
     pub traffic: Traffic,
+    /// How the application knows it to be reached, while it is here.
+    pub told: Option<Route>,
     /// The session with it, if both keep one.
     pub path: Option<Path>,
     presence: Presence,
@@ -151,11 +153,16 @@ impl Devices {
         }
     }
 
+    /// Whether any sessions are kept.
+    pub fn keeps_sessions(&self) -> bool {
+        !self.session_time.is_zero()
+    }
+
     /// Where the session with a device stands, if we keep any.
     pub fn standing(&self, key: &Key) -> Option<Standing> {
         let device = self.of_key(key);
         let path = device.and_then(|device| device.path.as_ref());
-        (!self.session_time.is_zero()).then(|| Standing {
+        self.keeps_sessions().then(|| Standing {
             own: self.incarnation_towards(device),
             other: path.map(Path::other),
             received: path.map_or(0, Path::received),
@@ -450,6 +457,7 @@ impl Devices {
             links: Vec::new(),
             heard_on: None,
             traffic: Traffic::default(),
+            told: None,
             path: None,
             presence: Presence::Gone,
             epoch,

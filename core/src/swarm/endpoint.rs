@@ -1,5 +1,6 @@
 //! One URL that is kept connected: when it is tried, and what is known to be wrong with it (PROTOCOL.md §10).
 
+use super::buffer::Buffer;
 use super::output::SocketId;
 use crate::code::Code;
 use crate::limits;
@@ -25,41 +26,6 @@ pub struct Endpoint {
     /// What is known of its socket's buffer.
     pub buffer: Buffer,
     failures: u32,
-}
-
-/// Bytes written to a socket, and how they leave it.
-#[derive(Debug, Default)]
-pub struct Buffer {
-    /// Those that have not left it.
-    pub waiting: usize,
-    /// The same as it was heard last, before what was written since.
-    heard: usize,
-    written: u64,
-    gone: u64,
-    /// Whether bytes have left it of late, and others waited for them.
-    moves: bool,
-}
-
-impl Buffer {
-    /// So many bytes are written.
-    pub fn write(&mut self, bytes: usize) {
-        self.waiting += bytes;
-        self.written += bytes as u64;
-    }
-
-    /// So many bytes wait in it now.
-    pub fn hear(&mut self, waiting: usize) {
-        let gone = self.written.saturating_sub(waiting as u64);
-        self.moves |= gone > self.gone && self.heard.max(waiting) >= limits::SOCKET_BUSY;
-        self.gone = self.gone.max(gone);
-        self.heard = waiting;
-        self.waiting = waiting;
-    }
-
-    /// Whether, since this was asked last, bytes have left it for which others waited: what was written then may not have left yet.
-    pub fn take_moves(&mut self) -> bool {
-        std::mem::take(&mut self.moves)
-    }
 }
 
 /// How far we are with an endpoint.

@@ -28,7 +28,7 @@ impl Swarm {
         let Some(attached) = self.links.get_mut(&link) else {
             return;
         };
-        let surroundings = Here { handles: &self.handles, devices: &self.devices };
+        let surroundings = Here { handles: &self.handles, devices: &self.devices, is_direct: false };
         match attached.link.handle_established(established, &surroundings) {
             Ok(()) => self.queue_link(link),
             Err(error) => self.end_link(now, link, error),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::devices::{Devices, Loss};
 use super::handles::Handles;
 use super::output::{Output, PeerId, Report};
+use super::transport::Room;
 use super::{Attached, Carrier, LinkId, Pending, Swarm};
 use crate::channel::peersockets::Standing;
 use crate::code::Code;
@@ -32,7 +33,9 @@ impl Swarm {
         let link = match (carrier, self.host) {
             (Carrier::Circuit { .. }, Some(host)) => Link::hosted(host, beginning, true),
             (Carrier::Host(host), _) => Link::hosted(host, beginning, false),
-            (Carrier::Circuit { .. }, None) | (Carrier::DrivePeer(_), _) => Link::new(beginning, entropy),
+            (Carrier::Circuit { .. }, None) | (Carrier::DrivePeer(_) | Carrier::Channel(_), _) => {
+                Link::new(beginning, entropy)
+            }
         };
         self.links.insert(id, Attached { link, carrier, role, peer: None, is_queued: false });
         self.queue_link(id);
@@ -50,11 +53,12 @@ impl Swarm {
         id: LinkId,
         hear: impl FnOnce(&mut Link, &dyn Surroundings, &mut Vec<LinkEvent>) -> Result<(), LinkError>,
     ) {
+        let is_direct = self.is_direct();
         let Some(attached) = self.links.get_mut(&id) else {
             return;
         };
         let mut events = Vec::new();
-        let surroundings = Here { handles: &self.handles, devices: &self.devices };
+        let surroundings = Here { handles: &self.handles, devices: &self.devices, is_direct };
         let mut heard = hear(&mut attached.link, &surroundings, &mut events);
         if !events.is_empty() {
             // It is here before anything of it is given out.
@@ -101,7 +105,7 @@ impl Swarm {
                 self.relays[relay].redial_later(line.member, now, &mut self.random);
             }
         }
-        if matches!(carrier, Carrier::Host(_)) {
+        if matches!(carrier, Carrier::Host(_) | Carrier::Channel(_)) {
             self.update_state();
         }
         self.settle();
@@ -128,35 +132,28 @@ impl Swarm {
                 self.ready.push_front(id);
                 return Some(Output::Host { link: id, action });
             }
-            let (endpoint, flow) = match attached.carrier {
-                Carrier::Circuit { relay, line } => self.relays[relay].endpoint_and_flow(line),
-                Carrier::DrivePeer(index) => (&mut self.drive_peers[index].endpoint, None),
-                Carrier::Host(_) => {
-                    attached.is_queued = false;
-                    continue;
-                }
-            };
-            let Some(socket) = endpoint.writable_socket() else {
+            let carrier = attached.carrier;
+            let room = self.room(carrier);
+            if let Room::Full = room {
                 // A hosted link that waits for its circuit is looked at again when its host has something to do.
                 self.ready.push_back(id);
                 continue;
-            };
-            attached.is_queued = false;
-            let limit = flow.as_ref().map_or(limits::CIRCUIT_CHUNK, |flow| flow.chunk());
-            if limit == 0 {
-                // Its relay's credit puts it in turn again.
-                continue;
             }
+            let Some(attached) = self.links.get_mut(&id) else {
+                continue;
+            };
+            // One without credit is in turn again when its relay lends some.
+            attached.is_queued = false;
+            let Room::For(socket, limit) = room else {
+                continue;
+            };
             let chunk = attached.link.take_output(limit);
             if chunk.is_empty() {
                 continue;
             }
-            if let Some(flow) = flow {
-                flow.spend(chunk.len());
-            }
-            let message = attached.carrier.message(chunk, false);
+            self.spend(carrier, chunk.len());
             self.queue_link(id);
-            return Some(Output::Write { socket, message });
+            return Some(Output::Write { socket, message: carrier.message(chunk, false) });
         }
         None
     }
@@ -167,9 +164,10 @@ impl Swarm {
         let mut attached = self.links.remove(&id)?;
         let finished = attached.link.goodbye(finished);
         let keeps_credit = matches!(attached.carrier, Carrier::Circuit { relay, .. } if self.relays[relay].lends);
-        if let Some(socket) = attached.carrier.place().and_then(|place| self.endpoint(place).open_socket()) {
+        if let Some(socket) = self.open_socket_of(attached.carrier) {
+            let limit = attached.carrier.longest_chunk();
             loop {
-                let chunk = attached.link.take_output(limits::CIRCUIT_CHUNK);
+                let chunk = attached.link.take_output(limit);
                 if chunk.is_empty() {
                     break;
                 }
@@ -199,8 +197,7 @@ impl Swarm {
 
     fn handle_link_event(&mut self, now: Time, id: LinkId, event: LinkEvent) -> Result<(), LinkError> {
         if let LinkEvent::Proved(key) = event {
-            self.handle_proof(now, id, key);
-            return Ok(());
+            return self.handle_proof(now, id, key);
         }
         // Not so for whatever comes behind a goodbye.
         let Some(peer) = self.peer_of(id) else {
@@ -227,6 +224,7 @@ impl Swarm {
             LinkEvent::Acknowledged(count) => self.acknowledge(peer, count)?,
             LinkEvent::Goodbye(after) => self.handle_goodbye(now, peer, after),
             LinkEvent::SessionOffered => self.begin_session(now, id, peer),
+            LinkEvent::Signal(signal) => self.hear_signal(now, peer, signal),
             LinkEvent::Proved(_) => {}
         }
         Ok(())
@@ -246,21 +244,31 @@ impl Swarm {
         }
     }
 
-    fn handle_proof(&mut self, now: Time, id: LinkId, key: [u8; 32]) {
+    fn handle_proof(&mut self, now: Time, id: LinkId, key: [u8; 32]) -> Result<(), LinkError> {
         let Some(carrier) = self.links.get(&id).map(|attached| attached.carrier) else {
-            return;
+            return Ok(());
         };
+        if let Carrier::Channel(socket) = carrier
+            && !self.is_channel_to(socket, &key)
+        {
+            return Err(LinkError::OtherDevice);
+        }
         let Some((peer, change)) = self.admit(now, id, key) else {
-            return;
+            return Ok(());
         };
         match carrier {
             Carrier::Circuit { relay, line } => self.relays[relay].forget_redials(line.member),
             Carrier::DrivePeer(index) => self.join_drive_peer(now, index),
+            Carrier::Channel(socket) => self.join_channel(now, socket),
             Carrier::Host(_) => self.update_state(),
         }
         self.tell(peer, change);
+        self.consider_direct(now, peer, id);
+        if self.is_direct_to(peer) {
+            self.tell_relays(peer, true);
+        }
         let Some(place) = carrier.place() else {
-            return;
+            return Ok(());
         };
         let is_older = |other: &LinkId| {
             *other != id && self.links.get(other).is_some_and(|attached| attached.carrier.place() == Some(place))
@@ -269,6 +277,7 @@ impl Swarm {
         if let Some(older) = older {
             self.hang_up(now, older, HangupReason::Done);
         }
+        Ok(())
     }
 
     /// A device that sends on another link than before has lost the one before. What is still under way on that one would come
@@ -302,7 +311,9 @@ impl Swarm {
         }
         match carrier {
             Carrier::DrivePeer(index) => self.end_drive_peer(now, index, Some(error)),
-            Carrier::Circuit { .. } | Carrier::Host(_) => self.hang_up(now, id, hangup_reason(error)),
+            Carrier::Circuit { .. } | Carrier::Channel(_) | Carrier::Host(_) => {
+                self.hang_up(now, id, hangup_reason(error));
+            }
         }
         if error == LinkError::Silent {
             self.ask_about(now, carrier);
@@ -321,6 +332,7 @@ impl Swarm {
                 self.remove_link(now, id, Loss::Cut, reason.allows_redial());
             }
             Carrier::DrivePeer(index) => self.end_drive_peer(now, index, None),
+            Carrier::Channel(socket) => self.end_channel(now, socket, id),
             Carrier::Host(_) => self.remove_link(now, id, Loss::Closed, false),
         }
     }
@@ -334,6 +346,7 @@ impl Swarm {
 pub(super) struct Here<'a> {
     pub handles: &'a Handles,
     pub devices: &'a Devices,
+    pub is_direct: bool,
 }
 
 impl Surroundings for Here<'_> {
@@ -344,12 +357,18 @@ impl Surroundings for Here<'_> {
     fn standing(&self, remote: &[u8; 32]) -> Option<Standing> {
         self.devices.standing(remote)
     }
+
+    fn is_direct(&self) -> bool {
+        self.is_direct
+    }
 }
 
 /// What the other end is told. A stranger's link is just over: dialling it again would do no better.
 fn hangup_reason(error: LinkError) -> HangupReason {
     match error {
-        LinkError::Capability | LinkError::ChannelClosed | LinkError::OwnDevice => HangupReason::Done,
+        LinkError::Capability | LinkError::ChannelClosed | LinkError::OwnDevice | LinkError::OtherDevice => {
+            HangupReason::Done
+        }
         LinkError::ProofTimeout | LinkError::Silent => HangupReason::Timeout,
         // Among them a host's stream that ended by itself: nothing but damage ends one.
         _ => HangupReason::Violation,

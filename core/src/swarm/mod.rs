@@ -3,24 +3,30 @@
 //!
 //! See [`Swarm`] for the contract.
 
+mod bucket;
+mod buffer;
 mod carrier;
+mod channels;
 mod circuits;
 mod devices;
+mod direct;
 mod drive_peers;
 mod early;
 mod endpoint;
 mod handles;
-mod handshakes;
 mod hosting;
 mod links;
+mod mesh;
 mod network;
 mod output;
+mod paths;
 mod place;
 mod pressure;
 mod relay;
 mod sessions;
 mod sockets;
 pub mod stats;
+mod transport;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -37,13 +43,15 @@ use crate::secure::{DeviceKey, Entropy, Role};
 use crate::table::Table;
 use crate::time::{Duration, Time};
 
+use bucket::Bucket;
 use carrier::Carrier;
 use devices::{Change, Devices};
+use direct::Direct;
 use drive_peers::DrivePeer;
 use early::{EarlyMessage, EarlyMessages};
 use endpoint::Endpoint;
 use handles::Handles;
-use handshakes::Handshakes;
+use mesh::Mesh;
 use network::Patience;
 use place::Place;
 use relay::Relay;
@@ -67,6 +75,9 @@ pub struct Config<'a> {
     /// How long a session outlives the leave of its device, so that what was sent before arrives if it comes back;
     /// [`limits::SESSION_TIME`] unless said. Zero for no sessions at all: every broken link is a leave then.
     pub session_time: Option<Duration>,
+    /// How many devices are connected to directly at most, by WebRTC; [`limits::DIRECT_PEERS`] is a good number. Zero for none: no device
+    /// sees our addresses then. Nothing comes of it in a swarm that hosts, or keeps no sessions.
+    pub direct_peers: usize,
 }
 
 /// The peers of one drive.
@@ -95,7 +106,13 @@ pub struct Swarm {
     early: EarlyMessages,
     /// Peers for whom much waits, until the application is told that it does not any more.
     pressed: Vec<PeerId>,
-    handshakes: Handshakes,
+    /// The inbound handshakes that may begin.
+    handshakes: Bucket,
+    /// What there is between this device and those that take signals.
+    directs: Table<PeerId, Direct>,
+    mesh: Mesh,
+    /// Peers whose links have changed since the application was told of paths.
+    relinked: Vec<PeerId>,
     outputs: VecDeque<Pending>,
     /// Links that have something to write, in turn.
     ready: VecDeque<LinkId>,
@@ -151,7 +168,10 @@ impl Swarm {
             handles: Handles::default(),
             early: EarlyMessages::default(),
             pressed: Vec::new(),
-            handshakes: Handshakes::new(now),
+            handshakes: Bucket::new(now, limits::HANDSHAKES_PER_SECOND, limits::HANDSHAKES_PER_SECOND),
+            directs: Table::default(),
+            mesh: Mesh::new(config.direct_peers),
+            relinked: Vec::new(),
             outputs: VecDeque::new(),
             ready: VecDeque::new(),
             over: Vec::new(),
@@ -179,16 +199,14 @@ impl Swarm {
         handle
     }
 
-    /// Watches peers come and go. Those that are here are told to it first, as joins.
+    /// Watches peers come and go, and how they are reached. Those that are here are told to it first, as joins, then the routes to them.
     pub fn watch(&mut self) -> HandleId {
+        self.tell_paths();
         let (watch, watched) = self.handles.watch();
         let is_watching = watched.is_ok();
         self.report_if(watched.err());
         if is_watching {
-            let here: Vec<PeerId> = self.devices.present().map(|device| device.peer).collect();
-            for peer in here {
-                self.output(Output::Event(Event::Join { watch, peer }));
-            }
+            self.tell_all(watch);
         }
         watch
     }
@@ -241,6 +259,7 @@ impl Swarm {
 
     /// Says goodbye to every peer and closes the sockets. [`resume`](Swarm::resume) comes back as the same device.
     pub fn goodbye(&mut self, now: Time) {
+        self.leave_channels();
         for links in self.links_by_device() {
             let mut finished = None;
             for link in links {
@@ -251,6 +270,7 @@ impl Swarm {
         for peer in awaited {
             self.end_session(now, peer, HangupReason::Done);
         }
+        self.forget_channels();
         for place in self.places() {
             self.take_links(place);
             if let Some(socket) = self.endpoint(place).socket() {
@@ -287,6 +307,7 @@ impl Swarm {
         self.excuse_busy_sockets(now);
         self.handle_socket_timeouts(now);
         self.handle_link_timeouts(now);
+        self.handle_channel_timeouts(now);
         self.handle_session_timeouts(now);
         self.settle();
     }
@@ -295,14 +316,15 @@ impl Swarm {
     pub fn poll_output(&mut self) -> Output {
         let output = self.next_output();
         if let Output::Write { socket, message } = &output
-            && let Some(place) = self.place_of(*socket)
+            && let Some((buffer, _)) = self.buffer_mut(*socket)
         {
-            self.endpoint_mut(place).buffer.write(message.len());
+            buffer.write(message.len());
         }
         output
     }
 
     fn next_output(&mut self) -> Output {
+        self.tell_paths();
         while let Some(pending) = self.outputs.pop_front() {
             match pending {
                 Pending::Output(output) if self.is_for_a_closed_handle(&output) => {}
@@ -350,13 +372,11 @@ impl Swarm {
             Change::LeftAndJoined => (true, true),
         };
         if leaves {
-            let event = |watch: &_| Pending::Output(Output::Event(Event::Leave { watch: *watch, peer }));
-            self.outputs.extend(self.handles.watches().iter().map(event));
+            self.tell_leave(peer);
         }
         self.report_forgotten();
         if joins {
-            let event = |watch: &_| Pending::Output(Output::Event(Event::Join { watch: *watch, peer }));
-            self.outputs.extend(self.handles.watches().iter().map(event));
+            self.tell_join(peer);
             for EarlyMessage { handle, topic, peer, message } in self.early.take(peer) {
                 if let Err(QueueFull { message, bound }) = self.send_to(peer, &topic, message) {
                     self.report(unsent(handle, &topic, peer, Code::QueueFull, bound.to_string(), message));
@@ -396,11 +416,15 @@ impl Swarm {
         }
     }
 
-    /// Whether a room is joined, or a drive peer is here, on a socket or on a stream of the host's.
+    /// Whether a room is joined, or a device is here without one: a drive peer, on a stream of the host's, or directly.
     fn reaches_anyone(&self) -> bool {
-        let is_of_host =
-            |attached: &Attached| matches!(attached.carrier, Carrier::Host(_)) && attached.link.is_proved();
-        self.places().into_iter().any(|place| self.is_reached(place)) || self.links.values().any(is_of_host)
+        let is_here = |attached: &Attached| match attached.carrier {
+            Carrier::Circuit { .. } | Carrier::DrivePeer(_) => false,
+            // Without a network it may not be there any more, as a relay may not.
+            Carrier::Channel(_) => !self.is_network_gone && attached.link.is_proved(),
+            Carrier::Host(_) => attached.link.is_proved(),
+        };
+        self.places().into_iter().any(|place| self.is_reached(place)) || self.links.values().any(is_here)
     }
 
     fn set_state(&mut self, state: State) {
@@ -416,7 +440,12 @@ impl Swarm {
             return;
         }
         let all_tried = self.endpoints().all(|endpoint| endpoint.has_been_tried);
-        let all_met = self.links.values().all(|attached| attached.role == Role::Responder || attached.link.is_proved());
+        // Who is being connected to directly has been met.
+        let is_met = |attached: &Attached| {
+            let is_channel = matches!(attached.carrier, Carrier::Channel(_));
+            is_channel || attached.role == Role::Responder || attached.link.is_proved()
+        };
+        let all_met = self.links.values().all(is_met);
         if self.reaches_anyone() && all_tried && all_met {
             self.is_settled = true;
             self.early.clear();
@@ -435,10 +464,13 @@ impl Swarm {
 
     fn is_for_a_closed_handle(&self, output: &Output) -> bool {
         match output {
-            Output::Event(Event::Join { watch: handle, .. } | Event::Leave { watch: handle, .. })
-            | Output::Event(Event::Message { topic: handle, .. } | Event::Drain { topic: handle, .. }) => {
-                !self.handles.is_open(*handle)
-            }
+            Output::Event(
+                Event::Join { watch: handle, .. }
+                | Event::Leave { watch: handle, .. }
+                | Event::Path { watch: handle, .. }
+                | Event::Message { topic: handle, .. }
+                | Event::Drain { topic: handle, .. },
+            ) => !self.handles.is_open(*handle),
             _ => false,
         }
     }
@@ -448,7 +480,13 @@ impl Swarm {
         let redials = self.relays.iter().filter_map(Relay::next_timeout);
         let silences = self.drive_peers.iter().filter_map(|peer| peer.patience.as_ref().map(Patience::next_timeout));
         let links = self.links.values().map(|attached| attached.link.next_timeout());
-        endpoints.chain(redials).chain(silences).chain(links).chain(self.next_session_timeout()).min()
+        endpoints
+            .chain(redials)
+            .chain(silences)
+            .chain(links)
+            .chain(self.next_session_timeout())
+            .chain(self.next_channel_timeout())
+            .min()
     }
 
     fn entropy(&mut self) -> Entropy {

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::LinkId;
+use super::stats::Route;
 use crate::code::Code;
 #[cfg(doc)]
 use crate::limits;
 use crate::link::HostAction;
-use crate::time::Time;
+use crate::rtc::{IceServer, Step};
+use crate::time::{Duration, Time};
 
 /// A peer, as the application knows it: from 1, one for each device key, never given to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,6 +49,21 @@ pub enum Output {
         /// Which socket.
         socket: SocketId,
     },
+    /// Begin a direct connection to a device: an `RTCPeerConnection` with one data channel, negotiated as number 0, ordered, reliable. From
+    /// now on that channel is a socket like the others.
+    Connect {
+        /// How it will be called.
+        socket: SocketId,
+        /// What relays announce. The owner may know better.
+        ice_servers: Vec<IceServer>,
+    },
+    /// Take a step towards a direct connection.
+    Negotiate {
+        /// Which.
+        socket: SocketId,
+        /// The step.
+        step: Step,
+    },
     /// Do something to a stream of the host's. Only a swarm that hosts says so.
     Host {
         /// Which link it is.
@@ -76,6 +93,17 @@ pub enum Event {
         watch: HandleId,
         /// Who.
         peer: PeerId,
+    },
+    /// How what is sent to a peer travels: told behind its join, and when it changes until its leave.
+    Path {
+        /// The watcher that is told.
+        watch: HandleId,
+        /// To whom.
+        peer: PeerId,
+        /// How; not at all while it is waited for without a link.
+        route: Route,
+        /// From a question to its answer, as it was measured last on that link; `None` if it was not yet.
+        round_trip: Option<Duration>,
     },
     /// A message.
     Message {

@@ -97,6 +97,8 @@ impl Swarm {
 
     /// Where a socket goes, if it is still in use.
     pub(super) fn place_of(&self, socket: SocketId) -> Option<Place> {
-        self.places().into_iter().find(|place| self.endpoint(*place).socket() == Some(socket))
+        let is_it = |endpoint: &Endpoint| endpoint.socket() == Some(socket);
+        let relay = self.relays.iter().position(|relay| is_it(&relay.endpoint)).map(Place::Relay);
+        relay.or_else(|| self.drive_peers.iter().position(|peer| is_it(&peer.endpoint)).map(Place::DrivePeer))
     }
 }

@@ -7,6 +7,7 @@ use crate::credit::Flow;
 use crate::limits;
 use crate::random::Random;
 use crate::rendezvous::{Circuit, Line, Member};
+use crate::rtc::IceServer;
 use crate::table::Table;
 use crate::time::{Duration, Time};
 
@@ -23,6 +24,10 @@ pub struct Relay {
     restart: Option<Restart>,
     /// Whether it lends credit for circuits.
     pub lends: bool,
+    /// The STUN and TURN servers that it announces.
+    pub ice_servers: Vec<IceServer>,
+    /// Whether it wants to be told of direct connections beside its circuits.
+    pub counts_direct: bool,
     circuits: Table<Member, OpenCircuit>,
     redials: Table<Member, Redial>,
     last_circuit: Circuit,
@@ -60,6 +65,8 @@ impl Relay {
             own: 0,
             restart: None,
             lends: false,
+            ice_servers: Vec::new(),
+            counts_direct: false,
             circuits: Table::default(),
             redials: Table::default(),
             last_circuit: 0,
@@ -184,6 +191,8 @@ impl Relay {
         self.redials.clear();
         self.last_circuit = 0;
         self.lends = false;
+        self.ice_servers.clear();
+        self.counts_direct = false;
         std::mem::take(&mut self.circuits).into_values().map(|open| open.link).collect()
     }
 }

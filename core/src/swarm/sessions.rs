@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::devices::{Admission, Change, Device, Due, Loss};
 use super::output::{PeerId, Report, State};
-use super::{Attached, LinkId, Swarm};
+use super::{Attached, Carrier, LinkId, Swarm};
 use crate::channel::outbox::{Bound, Outbox, QueueFull};
 use crate::code::Code;
 use crate::error::{ChannelViolation, LinkError};
@@ -37,6 +37,7 @@ impl Swarm {
             }
         };
         self.drop_links(now, over);
+        self.note_links(peer);
         let memory = self.memory.queues.clone();
         let attached = self.links.get_mut(&id)?;
         attached.peer = Some(peer);
@@ -70,6 +71,7 @@ impl Swarm {
         }
         let over = self.devices.begin_session(peer, id, theirs.own);
         self.drop_links(now, over);
+        self.note_links(peer);
         if let Some(attached) = self.links.get_mut(&id) {
             let mut outbox = attached.link.take_outbox();
             outbox.begin_session();
@@ -85,10 +87,24 @@ impl Swarm {
         let was_used = attached.link.has_carried() && loss != Loss::Goodbye;
         let was_first = self.devices.get(peer).is_some_and(|device| device.links.first() == Some(&id));
         let change = self.devices.remove_link(now, peer, id, loss, was_used);
+        self.note_links(peer);
         if was_first {
             self.pass_on(peer, attached.link.take_outbox());
         }
+        if loss == Loss::Closed {
+            self.doubt(now, peer);
+        }
         self.tell(peer, change);
+    }
+
+    /// A relay says that a device is gone: its data channel has to show that it is not.
+    fn doubt(&mut self, now: Time, peer: PeerId) {
+        if let Some(id) = self.link_of_channel(peer)
+            && let Some(attached) = self.links.get_mut(&id).filter(|attached| attached.link.is_proved())
+        {
+            attached.link.doubt(now);
+            self.queue_link(id);
+        }
     }
 
     /// Queues a message for a device that is here.
@@ -205,6 +221,7 @@ impl Swarm {
         let Some(peer) = self.welcome_back(id) else {
             return;
         };
+        self.prefer_channel(peer, id);
         self.say_what_arrived(now, peer, id);
         if self.devices.has_said_all(peer) {
             self.end_session(now, peer, HangupReason::Done);
@@ -278,6 +295,7 @@ impl Swarm {
             }
             self.hang_up(now, link, reason);
         }
+        self.forget_channel(now, peer);
     }
 
     /// Devices with a session of which nothing has been heard on any link although they were asked, and when they are missed.
@@ -313,6 +331,54 @@ impl Swarm {
             return;
         };
         device.links.rotate_left(1);
+        self.note_links(peer);
+        if let Some(attached) = self.links.get_mut(&first) {
+            let outbox = attached.link.take_outbox();
+            self.pass_on(peer, outbox);
+        }
+    }
+
+    /// Sends to a device on its data channel, on which it was heard and has answered, and not through a relay any more.
+    fn prefer_channel(&mut self, peer: PeerId, id: LinkId) {
+        let has_answered = |attached: &Attached| {
+            matches!(attached.carrier, Carrier::Channel(_)) && attached.link.round_trip().is_some()
+        };
+        if self.links.get(&id).is_some_and(has_answered) {
+            self.prefer(peer, id);
+        }
+    }
+
+    /// Sends to a device through a relay again, if it can be reached so.
+    pub(super) fn prefer_relay(&mut self, peer: PeerId) {
+        let is_circuit =
+            |id: &&LinkId| self.links.get(id).is_some_and(|it| matches!(it.carrier, Carrier::Circuit { .. }));
+        let links = self.devices.get(peer).map(|device| &device.links);
+        if let Some(circuit) = links.and_then(|links| links.iter().find(is_circuit)).copied() {
+            self.prefer(peer, circuit);
+        }
+    }
+
+    /// Last words go through relays where they fit: what is written to a WebSocket goes out after the page is gone, what is written to a
+    /// data channel may not.
+    pub(super) fn leave_channels(&mut self) {
+        let fits = |device: &&Device| self.outbox(device).is_some_and(|outbox| outbox.bytes() <= limits::LAST_WORDS);
+        let brief: Vec<PeerId> = self.devices.kept().filter(fits).map(|device| device.peer).collect();
+        for peer in brief {
+            self.prefer_relay(peer);
+        }
+    }
+
+    /// Sends to a device on this link from now on.
+    fn prefer(&mut self, peer: PeerId, id: LinkId) {
+        let Some(device) = self.devices.get_mut(peer).filter(|device| device.path.is_some()) else {
+            return;
+        };
+        let Some(position) = device.links.iter().position(|link| *link == id).filter(|position| *position > 0) else {
+            return;
+        };
+        let first = device.links[0];
+        device.links[..=position].rotate_right(1);
+        self.note_links(peer);
         if let Some(attached) = self.links.get_mut(&first) {
             let outbox = attached.link.take_outbox();
             self.pass_on(peer, outbox);

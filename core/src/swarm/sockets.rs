@@ -16,6 +16,10 @@ impl Swarm {
     /// A socket is open, with the subprotocol that was asked for.
     pub fn handle_socket_opened(&mut self, now: Time, socket: SocketId) {
         let Some(place) = self.place_of(socket) else {
+            if let Some(peer) = self.peer_of_channel(socket) {
+                self.open_channel(now, peer);
+                self.settle();
+            }
             return;
         };
         let endpoint = self.endpoint_mut(place);
@@ -32,7 +36,7 @@ impl Swarm {
     /// A socket could not be opened.
     pub fn handle_socket_failed(&mut self, now: Time, socket: SocketId, failure: SocketFailure) {
         let Some(place) = self.place_of(socket) else {
-            return;
+            return self.handle_channel_closed(now, socket);
         };
         let url = &self.endpoint(place).url;
         let noun = place.noun();
@@ -63,7 +67,7 @@ impl Swarm {
     /// An open socket closed.
     pub fn handle_socket_closed(&mut self, now: Time, socket: SocketId) {
         let Some(place) = self.place_of(socket) else {
-            return;
+            return self.handle_channel_closed(now, socket);
         };
         let endpoint = self.endpoint(place);
         let was_joined = endpoint.joined_socket().is_some();
@@ -76,34 +80,15 @@ impl Swarm {
         self.fail(now, place, (!was_joined).then_some(problem));
     }
 
-    /// Bytes that were written to a socket and have not left it. To be told after writes and as they drain.
-    ///
-    /// Returns whether the socket takes messages again that it took none of: they wait for [`poll_output`](Swarm::poll_output).
-    pub fn handle_socket_buffered(&mut self, socket: SocketId, bytes: usize) -> bool {
-        let Some(place) = self.place_of(socket) else {
-            return false;
-        };
-        let endpoint = self.endpoint_mut(place);
-        let was_full = endpoint.buffer.waiting >= limits::SOCKET_HIGH_WATER;
-        endpoint.buffer.hear(bytes);
-        was_full && bytes < limits::SOCKET_HIGH_WATER
-    }
-
-    /// A question that waits behind much that was written before can't have been answered: who is asked through a socket whose buffer
-    /// moves has as long again.
-    pub(super) fn excuse_busy_sockets(&mut self, now: Time) {
-        let places = self.places().into_iter().filter(|place| self.endpoint_mut(*place).buffer.take_moves());
-        for place in places.collect::<Vec<_>>() {
-            let links = self.links.values_mut().filter(|attached| attached.carrier.place() == Some(place));
-            links.for_each(|attached| attached.link.put_off(now));
-        }
-    }
-
     /// A binary message of this length came. To be told before its bytes are copied anywhere: returns whether they are wanted. One that
     /// is longer than any may be ends the socket.
     pub fn handle_socket_length(&mut self, now: Time, socket: SocketId, length: usize) -> bool {
         let Some(place) = self.place_of(socket) else {
-            return false;
+            let is_short = self.peer_of_channel(socket).is_some() && length <= limits::CHANNEL_MESSAGE;
+            if !is_short {
+                self.handle_channel_closed(now, socket);
+            }
+            return is_short;
         };
         let is_short = length <= place.longest_message();
         if !is_short {
@@ -122,15 +107,21 @@ impl Swarm {
                     self.handle_link_bytes(now, link, message);
                 }
             }
-            None => {}
+            None => {
+                if let Some(link) = self.peer_of_channel(socket).and_then(|peer| self.link_of_channel(peer)) {
+                    self.handle_link_bytes(now, link, message);
+                }
+            }
         }
         self.settle();
     }
 
-    /// A text message came, which neither a relay nor a drive peer sends.
+    /// A text message came, which neither a relay nor a drive peer nor a device sends.
     pub fn handle_socket_text(&mut self, now: Time, socket: SocketId) {
         if let Some(place) = self.place_of(socket) {
             self.drop_stranger(now, place, "sent a text message");
+        } else {
+            self.handle_channel_closed(now, socket);
         }
     }
 

@@ -1,10 +1,12 @@
 //! What goes on, for people to look at. Nothing here decides anything.
 
+use super::Swarm;
 use super::drive_peers::DrivePeer;
 use super::output::{PeerId, State};
 use super::relay::Relay;
-use super::{Carrier, Swarm};
 use crate::channel::outbox::Outbox;
+use crate::limits;
+use crate::time::Duration;
 
 /// A picture of one swarm.
 #[derive(Clone, Debug)]
@@ -54,6 +56,17 @@ pub enum Route {
     Direct,
 }
 
+impl Route {
+    /// The stable name that the page sees.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Relay => "relay",
+            Self::Direct => "direct",
+        }
+    }
+}
+
 /// Messages and bytes of messages exchanged with a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -76,12 +89,23 @@ pub struct PeerStats {
     pub key: [u8; 32],
     /// How what we send to it travels.
     pub route: Route,
+    /// From a question to its answer, as it was measured last on the link that we send to it on; `None` if it was not yet, or if the
+    /// peer answers no questions.
+    pub round_trip: Option<Duration>,
     /// URL of the relay that it goes through, or of the peer; none on a stream of the host's.
     pub url: Option<String>,
     /// What went to and fro.
     pub traffic: Traffic,
     /// Bytes that wait to be sent to it, or that it has not acknowledged.
     pub queued_bytes: usize,
+}
+
+impl Traffic {
+    /// What it comes to in all, where one device is compared with another.
+    pub fn weight(&self) -> u64 {
+        let messages = (self.messages_in + self.messages_out) * limits::MESSAGE_WEIGHT as u64;
+        messages + self.bytes_in + self.bytes_out
+    }
 }
 
 impl Swarm {
@@ -95,15 +119,13 @@ impl Swarm {
         let drive_peer =
             |peer: &DrivePeer| DrivePeerStats { url: peer.endpoint.url.clone(), phase: peer.endpoint.phase.name() };
         let peers = self.devices.present().map(|device| {
-            let attached = device.links.first().and_then(|link| self.links.get(link));
+            let attached = self.first_link(device);
             let place = attached.and_then(|attached| attached.carrier.place());
             PeerStats {
                 peer: device.peer,
                 key: device.key,
-                route: attached.map_or(Route::None, |attached| match attached.carrier {
-                    Carrier::Circuit { .. } => Route::Relay,
-                    Carrier::DrivePeer(_) | Carrier::Host(_) => Route::Direct,
-                }),
+                route: Route::of(attached),
+                round_trip: attached.and_then(|attached| attached.link.round_trip()),
                 url: place.map(|place| self.endpoint(place).url.clone()),
                 traffic: device.traffic,
                 queued_bytes: self.outbox(device).map_or(0, Outbox::bytes),

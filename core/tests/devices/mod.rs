@@ -216,7 +216,10 @@ impl Stranger {
     /// The Open that proves `drive` on this link.
     pub fn open(&self, drive: &DriveKey) -> Vec<u8> {
         let hash = self.hash();
-        open_frame(&drive.channel_id(&hash), &peersockets::open_handshake(drive, self.secure.role(), &hash, None))
+        open_frame(
+            &drive.channel_id(&hash),
+            &peersockets::open_handshake(drive, self.secure.role(), &hash, &Default::default()),
+        )
     }
 }
 

@@ -50,7 +50,7 @@ export async function prepareNative({ drive: given, options }: Given, streams: S
   const core = await opening;
   streams.identify({ drive, core, keyPair });
   const key = Array.from(drive.key, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  return { drive: key, origin: 'null', relays, peers: [], isSecure: false, ...session, host: streams, deviceSeed: keyPair.secretKey.subarray(0, SEED) };
+  return { drive: key, origin: 'null', relays, peers: [], isSecure: false, directPeers: 0, ...session, host: streams, deviceSeed: keyPair.secretKey.subarray(0, SEED) };
 }
 
 /** What was given, if it has what a hyperdrive has. */

@@ -4,14 +4,17 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use peersockets_core::credit::{self, Loan, Overdrawn};
 use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Member};
 use peersockets_core::time::Time;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::{Census, RoomId, Rooms};
 use crate::address::ClientAddress;
+use crate::ice::IceServers;
 use crate::limits::Limits;
 use crate::lock::lock;
 use crate::mailbox::{Mailbox, Posted, Stuck};
@@ -25,6 +28,8 @@ use crate::refusal::Refusal;
 #[derive(Debug)]
 pub struct LocalRooms {
     limits: Limits,
+    /// What members are told of.
+    ice_servers: Arc<IceServers>,
     metrics: Arc<Metrics>,
     rooms: Arc<Mutex<HashMap<RoomId, Arc<Room>>>>,
     /// Whether nobody is told any more who leaves.
@@ -58,6 +63,8 @@ struct OpenCircuit {
     other: Arc<Guest>,
     /// What this end may send, from the pool of the other's mailbox.
     loan: Loan,
+    /// Whether this end, which dialled, says that both are connected directly too.
+    is_direct: bool,
 }
 
 /// A member's place. Dropping it leaves the room.
@@ -99,15 +106,20 @@ enum Passed {
 
 impl LocalRooms {
     /// No rooms yet.
-    pub fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
+    pub fn new(limits: Limits, ice_servers: Arc<IceServers>, metrics: Arc<Metrics>) -> Self {
         Self {
             limits,
+            ice_servers,
             metrics,
             rooms: Arc::default(),
             is_closed: Arc::default(),
             origin: Instant::now(),
             next_member: AtomicU64::new(1),
         }
+    }
+
+    fn all_rooms(&self) -> Vec<Arc<Room>> {
+        lock(&self.rooms).values().cloned().collect()
     }
 
     fn check_room(&self, guests: &BTreeMap<Member, Arc<Guest>>, address: ClientAddress) -> Result<(), Refusal> {
@@ -119,6 +131,14 @@ impl LocalRooms {
             return Err(Refusal::AddressRoomFull(room_members_per_address));
         }
         Ok(())
+    }
+
+    /// Tells a client of the servers for direct connections, if there are any.
+    fn announce_to(&self, mailbox: &Mailbox) {
+        let servers = self.ice_servers.announcement(SystemTime::now());
+        if !servers.is_empty() {
+            mailbox.post_now(&FromRelay::IceServers(servers));
+        }
     }
 
     /// Waits until `receiver` takes more, while what was sent before goes on. Gives up on one that stays full.
@@ -165,7 +185,10 @@ impl Rooms for LocalRooms {
         self.check_room(&guests, address)?;
 
         let member = self.next_member.fetch_add(1, Relaxed);
-        mailbox.post_now(&FromRelay::Welcome { member, lends: true, present: guests.keys().copied().collect() });
+        let present = guests.keys().copied().collect();
+        mailbox.post_now(&FromRelay::Welcome { member, lends: true, counts_direct: true, present });
+        // Under the lock: whoever is told here of a secret that is over by then is told of the new one with all others.
+        self.announce_to(&mailbox);
         let keeps_credit = AtomicBool::new(false);
         let guest = Arc::new(Guest { member, address, mailbox, keeps_credit, circuits: Mutex::default() });
         guests.insert(member, guest.clone());
@@ -257,6 +280,18 @@ impl Rooms for LocalRooms {
         }
     }
 
+    async fn set_direct(&self, seat: &mut Seat, line: Line, is_direct: bool) -> Result<(), Refusal> {
+        if line.member >= seat.guest.member {
+            return Err(Refusal::OutOfTurn("it spoke of a direct connection on a circuit that it did not dial"));
+        }
+        let mut circuits = lock(&seat.guest.circuits);
+        match circuits.get_mut(&line.member).filter(|open| open.circuit == line.circuit) {
+            Some(open) => open.is_direct = is_direct,
+            None => seat.unflushed.stray_frames += 1,
+        }
+        Ok(())
+    }
+
     async fn hangup(&self, seat: &mut Seat, line: Line, reason: HangupReason) {
         if !seat.hang_up(line, reason) {
             seat.unflushed.stray_frames += 1;
@@ -271,17 +306,30 @@ impl Rooms for LocalRooms {
         drop(seat);
     }
 
+    async fn announce(&self) {
+        for room in self.all_rooms() {
+            for guest in room.all_guests() {
+                self.announce_to(&guest.mailbox);
+            }
+            // Others get their turn.
+            yield_now().await;
+        }
+    }
+
     fn close(&self) {
         self.is_closed.store(true, Relaxed);
     }
 
     fn census(&self) -> Census {
-        let rooms: Vec<Arc<Room>> = lock(&self.rooms).values().cloned().collect();
+        let rooms = self.all_rooms();
         let mut census = Census { rooms: rooms.len(), ..Census::default() };
-        for guest in rooms.iter().flat_map(|room| lock(&room.guests).values().cloned().collect::<Vec<_>>()) {
+        for guest in rooms.iter().flat_map(|room| room.all_guests()) {
             let pending = guest.mailbox.pending();
+            let circuits = lock(&guest.circuits);
             census.members += 1;
-            census.circuits += lock(&guest.circuits).len();
+            census.circuits += circuits.len();
+            census.direct_pairs += circuits.values().filter(|open| open.is_direct).count();
+            drop(circuits);
             census.queued += pending;
             census.lent += guest.mailbox.lent();
             census.fullest_queue = census.fullest_queue.max(pending);
@@ -289,6 +337,12 @@ impl Rooms for LocalRooms {
         // Both ends were counted.
         census.circuits /= 2;
         census
+    }
+}
+
+impl Room {
+    fn all_guests(&self) -> Vec<Arc<Guest>> {
+        lock(&self.guests).values().cloned().collect()
     }
 }
 
@@ -303,8 +357,9 @@ impl Seat {
         let Some(other) = guests.get(&line.member) else { return false };
         let member = self.guest.member;
         self.dialled.insert(line.member, line.circuit);
-        let ours = OpenCircuit { circuit: line.circuit, other: other.clone(), loan: Loan::default() };
-        let theirs = OpenCircuit { circuit: line.circuit, other: self.guest.clone(), loan: Loan::default() };
+        let ours = OpenCircuit { circuit: line.circuit, other: other.clone(), loan: Loan::default(), is_direct: false };
+        let theirs =
+            OpenCircuit { circuit: line.circuit, other: self.guest.clone(), loan: Loan::default(), is_direct: false };
         lock(&self.guest.circuits).insert(line.member, ours);
         lock(&other.circuits).insert(member, theirs);
         other.mailbox.post_now(&FromRelay::Dialed(Line { member, ..line }));

@@ -23,7 +23,7 @@ pub trait Rooms: Send + Sync + 'static {
     /// A client's place in its room.
     type Seat: Send;
 
-    /// Enters a room and posts WELCOME. Joins of one room are serialised: of two members exactly one is told of the other.
+    /// Enters a room and posts WELCOME, and behind it the servers for direct connections. Joins of one room are serialised: of two members exactly one is told of the other.
     fn join(
         &self,
         room: RoomId,
@@ -50,6 +50,14 @@ pub trait Rooms: Send + Sync + 'static {
     /// The client gives credit of a circuit back.
     fn take_back(&self, seat: &mut Self::Seat, line: Line, amount: u64) -> impl Future<Output = ()> + Send;
 
+    /// The client, which dialled the circuit, says whether its two ends are connected directly too.
+    fn set_direct(
+        &self,
+        seat: &mut Self::Seat,
+        line: Line,
+        is_direct: bool,
+    ) -> impl Future<Output = Result<(), Refusal>> + Send;
+
     /// Ends a circuit.
     fn hangup(&self, seat: &mut Self::Seat, line: Line, reason: HangupReason) -> impl Future<Output = ()> + Send;
 
@@ -58,6 +66,9 @@ pub trait Rooms: Send + Sync + 'static {
 
     /// Leaves the room: everyone who was told of this member is told, once. Dropping the seat does no less.
     fn leave(&self, seat: Self::Seat) -> impl Future<Output = ()> + Send;
+
+    /// Tells every member on this relay anew of the servers for direct connections.
+    fn announce(&self) -> impl Future<Output = ()> + Send;
 
     /// The relay ends, and with it every place: nobody is told any more who leaves.
     fn close(&self);
@@ -86,6 +97,8 @@ pub struct Census {
     pub members: usize,
     /// Open circuits.
     pub circuits: usize,
+    /// Open circuits whose ends are connected directly too.
+    pub direct_pairs: usize,
     /// Bytes in all mailboxes.
     pub queued: usize,
     /// Credit that was lent from all mailboxes and is not used.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use peersockets_core::rendezvous::{Circuit, FromRelay, HangupReason, Line, Member, SUBPROTOCOL, ToRelay};
+use peersockets_core::rtc::IceServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{timeout, timeout_at};
@@ -180,6 +181,7 @@ pub enum Event {
     Refused(String, String),
     Credit(Line, u64),
     GoingAway(Duration),
+    IceServers(Vec<IceServer>),
     /// The code of the Close frame, if there was one.
     Closed(Option<u16>),
 }
@@ -340,6 +342,7 @@ fn read(frame: &[u8]) -> Event {
         FromRelay::Refused { code, text } => Event::Refused(code.to_owned(), text.to_owned()),
         FromRelay::Credit(line, amount) => Event::Credit(line, amount),
         FromRelay::GoingAway { back_in } => Event::GoingAway(back_in),
+        FromRelay::IceServers(servers) => Event::IceServers(servers),
         other => panic!("a frame that this test does not know: {other:?}"),
     }
 }

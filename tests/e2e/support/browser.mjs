@@ -43,17 +43,21 @@ export function newDrive() {
   return `hyper://${randomBytes(32).toString('hex')}`;
 }
 
-/** The address of `pages/person.html` on this relay, for this drive; `relays` where they are not the page's own. */
-export function personUrl(relay, { drive, relays = [] }) {
+/**
+ * The address of `pages/person.html` on this relay, for this drive; `relays` where they are not the page's own, and `direct: false` where
+ * all is to go through them.
+ */
+export function personUrl(relay, { drive, relays = [], direct = true }) {
   const url = new URL('/person.html', relay.url);
+  if (!direct) url.searchParams.append('direct', 'false');
   url.searchParams.append('hyperdrive', drive);
   for (const other of relays) url.searchParams.append('peersockets-relay', other.relayUrl);
   return url.href;
 }
 
-/** People on a drive of their own, each of whom sees all others; `browsers` where each has another one. */
-export async function meet(t, { browser, relay, browsers }, count = 2) {
-  const url = personUrl(relay, { drive: newDrive() });
+/** People on a drive of their own, each of whom sees all others; `browsers` where each has another one, `direct` as for {@link personUrl}. */
+export async function meet(t, { browser, relay, browsers, direct }, count = 2) {
+  const url = personUrl(relay, { drive: newDrive(), direct });
   const people = await Promise.all(Array.from({ length: count }, (_, index) => openPerson(t, browsers?.[index] ?? browser, url)));
   await Promise.all(people.map((person) => person.evaluate((others) => joins.take(others), count - 1)));
   return people;
@@ -72,6 +76,14 @@ export async function converse(t, stage) {
     });
   }
   return people;
+}
+
+/** Waits until somebody's messages to all peers travel directly. */
+export function untilDirect(person) {
+  return person.evaluate(async () => {
+    const paths = () => (window.sockets ?? beaker.peersockets).stats().peers.map(({ path }) => path);
+    while (paths().length === 0 || paths().some((path) => path !== 'direct')) await new Promise(requestAnimationFrame);
+  });
 }
 
 /** Sends as many random bytes to all others on a topic; gives size and SHA-256. */

@@ -19,6 +19,7 @@ export async function open(person, { url, ...options }, relay, topic) {
     window.peerEvents = sockets.watch();
     window.joins = new Arrivals(peerEvents, 'join');
     window.leaves = new Arrivals(peerEvents, 'leave');
+    window.paths = new Arrivals(peerEvents, 'path');
     window.topic = sockets.join(topicName);
     window.messages = new Arrivals(window.topic, 'message');
   }, { url, options, relayUrl: relay.relayUrl, topicName: topic });

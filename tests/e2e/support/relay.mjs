@@ -17,12 +17,14 @@ const GENEROUS = ['--new-connections-burst', '10000', '--room-members-per-addres
 /**
  * Starts a relay that ends with the test or file that calls. Options: `www` and `pkg`, the directories to serve (by default the
  * fixture pages and the package; a page must come from a relay, because one that Playwright makes up may not connect to
- * loopback), `options`, more words for its command line, `limits: 'default'` for the limits that users get, and `program` where it is
- * not the one that is built here.
+ * loopback), `options`, more words for its command line, `limits: 'default'` for the limits that users get, `program` where it is
+ * not the one that is built here, and `address` and `enter`, an address beyond loopback and the words that run a program where it is.
  * @returns {Promise<Relay>}
  */
-export async function startRelay({ www = `${root}tests/e2e/pages`, pkg = `${root}pkg`, options = [], limits = 'generous', program = ours } = {}) {
-  const relay = new Relay(program, ['--www', www, '--pkg', pkg, ...(limits === 'default' ? [] : GENEROUS), ...options]);
+export async function startRelay({
+  www = `${root}tests/e2e/pages`, pkg = `${root}pkg`, options = [], limits = 'generous', program = ours, address = '127.0.0.1', enter = [],
+} = {}) {
+  const relay = new Relay([...enter, program], address, ['--www', www, '--pkg', pkg, ...(limits === 'default' ? [] : GENEROUS), ...options]);
   after(() => relay.kill());
   await relay.start();
   return relay;
@@ -37,14 +39,15 @@ process.on('exit', (code) => {
 });
 
 class Relay {
-  #program;
+  #command;
   #options;
   #process;
   #log = [];
-  #listen = '127.0.0.1:0';
+  #listen;
 
-  constructor(program, options) {
-    this.#program = program;
+  constructor(command, address, options) {
+    this.#command = command;
+    this.#listen = `${address}:0`;
     this.#options = options;
     relays.push(this);
   }
@@ -79,7 +82,8 @@ class Relay {
 
   /** Starts it, on the same port as before. */
   async start() {
-    const child = spawn(this.#program, ['--listen', this.#listen, ...this.#options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const [command, ...words] = [...this.#command, '--listen', this.#listen, ...this.#options];
+    const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
     createInterface({ input: child.stderr }).on('line', (line) => this.#log.push(line));
     const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

@@ -1,4 +1,5 @@
-// Any web server but a relay: it serves the fixture pages and the package, and what a test puts in their place.
+// Any web server but a relay: it serves the fixture pages, the package and, as `/modules/`, what it is bundled of, and what a test puts in
+// their place.
 
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -8,6 +9,9 @@ import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
+const PAGES = 'tests/e2e/pages/';
+/** The package's modules as they are before they are bundled. */
+const MODULES = 'target/package/pkg-modules/';
 const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.wasm': 'application/wasm' };
 
 /**
@@ -32,7 +36,7 @@ export async function startWebServer({ headers = {}, answers = {} } = {}) {
 
 /** What is served at a path. */
 export async function fileAt(path) {
-  const file = path.startsWith('/pkg/') ? join(root, path) : join(root, 'tests/e2e/pages', path);
+  const file = join(root, path.startsWith('/pkg/') ? path : path.replace(/^\/(modules\/)?/, (_, isModule) => (isModule ? MODULES : PAGES)));
   try {
     return { status: 200, type: TYPES[extname(file)] ?? 'application/octet-stream', body: await readFile(file) };
   } catch {

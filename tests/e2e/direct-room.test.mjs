@@ -1,0 +1,170 @@
+// Rooms of direct connections: everybody is connected to everybody, nothing is left of it afterwards, and whoever misbehaves hurts nobody else.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { newDrive, startBrowser } from './support/browser.mjs';
+import { begin, connectionsOf, converse, meetDirect, openDirect, until, untilTrue } from './support/direct.mjs';
+import { startRelay } from './support/relay.mjs';
+
+/** People in a full room. */
+const PEOPLE = 6;
+/** What somebody does who wants to harm, with each of its data channels before its page has it; `harm()` counts. */
+const spoilers = {
+  'sends bytes that mean nothing': (channel, harm) => {
+    channel.send = () => {
+      for (let count = 0; count < 512; count += 1) RTCDataChannel.prototype.send.call(channel, crypto.getRandomValues(new Uint8Array(16_384)));
+      harm();
+    };
+  },
+  'sends messages that are too long': (channel, harm) => {
+    channel.send = () => {
+      for (let count = 0; count < 128; count += 1) RTCDataChannel.prototype.send.call(channel, new Uint8Array(65_536));
+      harm();
+    };
+  },
+  'sends text': (channel, harm) => {
+    channel.send = () => {
+      for (let count = 0; count < 512; count += 1) RTCDataChannel.prototype.send.call(channel, 'w'.repeat(16_384));
+      harm();
+    };
+  },
+  'stops reading once it is connected': (channel, harm) => {
+    let read = 0;
+    Object.defineProperty(channel, 'onmessage', {
+      set: (listener) => channel.addEventListener('message', (event) => {
+        read += 1;
+        if (read <= 10) listener(event);
+        else harm();
+      }),
+    });
+  },
+  'closes and comes again all the time': (channel, harm) => {
+    channel.addEventListener('message', () => {
+      harm();
+      channel.close();
+    }, { once: true });
+  },
+  'opens a thousand topics': (channel, harm) => {
+    channel.addEventListener('open', () => {
+      let count = 0;
+      const timer = setInterval(() => {
+        for (const end = count + 50; count < end; count += 1) {
+          const topic = sockets.join(`topic ${count}`);
+          for (const peerId of [1, 2]) topic.send(peerId, 'words');
+          setTimeout(() => topic.close(), 40);
+        }
+        harm();
+        if (count === 1_000) clearInterval(timer);
+      }, 100);
+    });
+  },
+};
+/** How often it does so at least while two others talk, and how many messages each of them sends the other at a time. */
+const HARMS = 4;
+const SHARE = 500;
+/** Bytes that each of the others sends it, and what their memory may gain: no more than it floods them with on one connection. */
+const SENT = 1_048_576;
+const KEPT = 8 * 1_048_576;
+
+/** Heap that JavaScript may have gained, as a part of what it had. */
+const GAIN = 0.1;
+
+const browser = await startBrowser();
+const relay = await startRelay();
+
+test(`${PEOPLE} people are all directly connected, everybody hears everybody once, and nothing is left when they close`, { timeout: 300_000 }, async (t) => {
+  const options = { relay, drive: newDrive() };
+  const people = await meetDirect(t, browser, { pages: relay, ...options }, Array(PEOPLE).fill({}));
+  const [stays] = people;
+  const session = await stays.context.newCDPSession(stays.page);
+  await hearEachOther(people);
+  await closeAll(people);
+  const before = await heapOf(session);
+  await Promise.all(people.map((person) => begin(person, options)));
+  await Promise.all(people.map((person) => person.evaluate((count) => joins.take(count), PEOPLE - 1)));
+  await hearEachOther(people);
+  await closeAll(people);
+  const after = await heapOf(session);
+  t.diagnostic(JSON.stringify({ before, after }));
+  assert.ok(after <= before * (1 + GAIN), `the heap has grown from ${before} to ${after} bytes`);
+});
+
+for (const [what, spoil] of Object.entries(spoilers)) {
+  test(`two people talk on, and keep their memory, while somebody in the room ${what}`, { timeout: 300_000 }, async (t) => {
+    const options = { pages: relay, relay, drive: newDrive() };
+    const people = await meetDirect(t, browser, options);
+    await converse(people, { every: 50, bytes: 20_000 });
+    for (const person of people) {
+      await until(person, 'direct');
+      await person.evaluate(() => { window.own = connections.find(({ connectionState }) => connectionState === 'connected'); });
+    }
+    const memory = await Promise.all(people.map(memoryOf));
+    const before = `window.harms = 0; window.spoil = (channel) => (${spoil})(channel, () => { window.harms += 1; });`;
+    const hostile = await openDirect(t, browser, { ...options, before });
+    await Promise.all(people.map((person) => person.evaluate(() => joins.next())));
+    for (const person of people) {
+      await person.evaluate((bytes) => {
+        for (let sent = 0; sent < bytes; sent += 16_384) topic.send(2, new Uint8Array(16_384));
+      }, SENT);
+    }
+    let count = 0;
+    for (let harms = 0; harms < HARMS || count < 10 * SHARE; harms = await hostile.evaluate(() => harms)) {
+      count += SHARE;
+      await Promise.all(people.map((person) => person.evaluate(({ share, count }) => {
+        window.allowed += share;
+        return reached(count);
+      }, { share: SHARE, count })));
+    }
+    for (const person of people) {
+      assert.equal(await person.evaluate(() => numbers.findIndex((number, index) => number !== index)), -1, 'each once, in order');
+      assert.equal(await person.evaluate(() => numbers.length), count);
+      assert.deepEqual(await person.evaluate(() => leaves.all.filter(({ peerId }) => peerId === 1)), []);
+      assert.equal(await person.evaluate(() => sockets.stats().peers.find(({ peerId }) => peerId === 1).path), 'direct');
+      assert.equal(await person.evaluate(() => own.connectionState), 'connected', 'it is the same connection');
+    }
+    const after = await Promise.all(people.map(memoryOf));
+    t.diagnostic(JSON.stringify({ before: memory, after, count }));
+    for (const index of people.keys()) assert.ok(after[index] <= memory[index] + KEPT, `memory has grown from ${memory[index]} to ${after[index]} bytes`);
+  });
+}
+
+/** Each of them is directly connected to all others, and sends them two messages; each gets all of those once, in order. */
+async function hearEachOther(people) {
+  const others = people.length - 1;
+  const ids = Array.from({ length: others }, (_, index) => index + 1);
+  await Promise.all(people.map((person) => until(person, 'direct', ids)));
+  for (const words of ['one', 'two']) {
+    await Promise.all(people.map((person) => person.evaluate((words) => { for (const peerId of peerEvents.peers) topic.send(peerId, words); }, words)));
+    await Promise.all(people.map((person) => person.evaluate((count) => messages.take(count), others)));
+  }
+  for (const person of people) {
+    assert.equal((await connectionsOf(person)).open, others);
+    assert.equal(await person.evaluate(() => leaves.all.length), 0);
+    const heard = await person.evaluate(() => messages.all.map(({ peerId, message }) => `${text(message)} ${peerId}`));
+    assert.deepEqual(heard.sort(), ['one', 'two'].flatMap((words) => ids.map((id) => `${words} ${id}`)).sort());
+  }
+}
+
+/** Each closes its `PeerSockets`, and keeps its page; no peer connection is left. */
+async function closeAll(people) {
+  await Promise.all(people.map((person) => person.evaluate(() => {
+    sockets.close();
+    for (const name of ['sockets', 'states', 'peerEvents', 'joins', 'leaves', 'topic', 'messages', 'paths']) delete window[name];
+  })));
+  for (const person of people) await untilTrue(person, () => connections.every(({ connectionState }) => connectionState === 'closed'));
+}
+
+/** Bytes of JavaScript's heap that are in use, of its buffers, and of WebAssembly's memory. */
+async function memoryOf(person) {
+  const session = await person.context.newCDPSession(person.page);
+  await session.send('HeapProfiler.collectGarbage');
+  const { usedSize, backingStorageSize } = await session.send('Runtime.getHeapUsage');
+  await session.detach();
+  return usedSize + backingStorageSize + await person.evaluate(() => wasmMemory.buffer.byteLength);
+}
+
+/** Bytes of JavaScript's heap that are in use. */
+async function heapOf(session) {
+  await session.send('HeapProfiler.collectGarbage');
+  return (await session.send('Runtime.getHeapUsage')).usedSize;
+}
