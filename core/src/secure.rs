@@ -127,12 +127,16 @@ impl Secure {
         if self.taken == 0 && self.output.len() <= limit {
             return std::mem::take(&mut self.output);
         }
-        // Moving the rest to the front each time would be a long way for a long frame.
         let end = self.output.len().min(self.taken.saturating_add(limit));
         let taken = self.output[self.taken..end].to_vec();
         self.taken = end;
-        if self.taken == self.output.len() {
+        // Moving the rest to the front each time would be a long way for a long frame, and never would keep what has been taken.
+        let rest = self.output.len() - end;
+        if rest == 0 {
             self.output = Vec::new();
+            self.taken = 0;
+        } else if rest <= self.taken {
+            self.output.drain(..self.taken);
             self.taken = 0;
         }
         taken
@@ -320,3 +324,37 @@ impl rand_core::RngCore for FixedHeader {
 }
 
 impl rand_core::CryptoRng for FixedHeader {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTH: usize = 1_000;
+
+    #[test]
+    fn what_was_taken_is_not_kept_though_something_always_waits() {
+        let mut secure = established();
+        assert!(secure.seal(vec![0; 1]));
+        let waiting = secure.output_length();
+        for _ in 0..100 {
+            assert!(secure.seal(vec![0; LENGTH]));
+            let sealed = secure.output_length() - waiting;
+            assert_eq!(secure.take_output(sealed).len(), sealed);
+            assert!(secure.output.capacity() <= 8 * LENGTH, "{} bytes", secure.output.capacity());
+        }
+    }
+
+    fn established() -> Secure {
+        let [mut one, mut other] = [(Role::Initiator, 1), (Role::Responder, 2)].map(|(role, seed)| {
+            let entropy = Entropy { ephemeral: [seed; 32], header: [seed; 24] };
+            Secure::new(role, &DeviceKey::from_seed([seed; 32]), entropy)
+        });
+        while !(one.is_established() && other.is_established()) {
+            other.handle_bytes(&one.take_output(usize::MAX));
+            assert_eq!(other.poll_frame(limits::SEALED_FRAME), Ok(None));
+            one.handle_bytes(&other.take_output(usize::MAX));
+            assert_eq!(one.poll_frame(limits::SEALED_FRAME), Ok(None));
+        }
+        one
+    }
+}

@@ -249,7 +249,7 @@ fn without_a_session_a_stream_that_breaks_on_a_circuit_is_a_leave_and_the_circui
         let topics = [host, page].map(|device| world.devices[device].swarm.join("chat"));
         world.settle();
         world.relays[0].tamper = Some(|bytes| {
-            bytes[0] ^= 1;
+            bytes[3] ^= 1;
             true
         });
         world.devices[page].swarm.send(topics[1], FIRST, b"damaged".to_vec());

@@ -494,7 +494,7 @@ fn more_dials_than_handshakes_per_second_are_met_later() {
 fn without_a_session_a_damaged_circuit_is_a_leave_and_dialled_again() {
     let (mut world, watches, topics) = pair_in(World::without_sessions(1));
     world.relays[0].tamper = Some(|bytes| {
-        bytes[0] ^= 1;
+        bytes[3] ^= 1;
         true
     });
     world.devices[0].swarm.send(topics[0], FIRST, b"damaged".to_vec());

@@ -5,7 +5,7 @@ use crate::channel::peersockets;
 use crate::conversation::{Conversation, Established, Heard, LinkEvent, Said, Surroundings};
 use crate::error::LinkError;
 use crate::limits;
-use crate::secure::{DeviceKey, Entropy, Role, Secure};
+use crate::secure::{DeviceKey, Entropy, PLAINTEXT, Role, Secure};
 use crate::wire::mux::{ChannelId, Mux, MuxEvent};
 
 /// The encryption, the mux, and the channels on it.
@@ -41,9 +41,9 @@ impl Sealed {
         self.secure.remote()
     }
 
-    /// Sealed bytes that wait to be taken.
+    /// Bytes that wait to be taken, or to be sealed.
     pub fn output_length(&self) -> usize {
-        self.secure.output_length()
+        self.secure.output_length() + self.mux.waiting()
     }
 
     /// Takes at most `limit` of them.
@@ -90,15 +90,16 @@ impl Sealed {
         while let Some(said) = conversation.next_urgent() {
             self.say(said);
         }
-        while self.secure.output_length() < limit {
+        while self.output_length() < limit {
             let Some(said) = conversation.next_said() else {
                 break;
             };
             self.say(said);
         }
+        self.seal_batches();
     }
 
-    /// Seals one thing to say.
+    /// Says one thing. What is on a channel is sealed with what is said next, as one frame.
     pub fn say(&mut self, said: Said) {
         let Some(channels) = self.channels else {
             return;
@@ -111,9 +112,11 @@ impl Sealed {
                     self.mux.send(drive, EXTENSION, &payload);
                 }
             }
-            Said::Keepalive => self.seal_frame(Vec::new()),
+            Said::Keepalive => {
+                self.seal_batches();
+                self.seal_frame(Vec::new());
+            }
         }
-        self.seal_mux();
     }
 
     fn open_channels_when_established(
@@ -135,7 +138,7 @@ impl Sealed {
             self.mux.open(hypercore::PROTOCOL, &drive.discovery_key(), &handshake)
         });
         self.channels = peersockets.map(|peersockets| Channels { peersockets, drive: drive.flatten() });
-        self.seal_mux();
+        self.seal_each();
         Ok(())
     }
 
@@ -183,11 +186,19 @@ impl Sealed {
                 self.mux.send(drive, kind, &payload);
             }
         }
-        self.seal_mux();
+        self.seal_each();
         Ok(())
     }
 
-    fn seal_mux(&mut self) {
+    /// Seals the messages that the mux has, together.
+    fn seal_batches(&mut self) {
+        while let Some(frame) = self.mux.poll_batch(PLAINTEXT) {
+            self.seal_frame(frame);
+        }
+    }
+
+    /// Seals what the mux has, each by itself: others than npm `protomux` may not understand an Open or its answer in a batch.
+    fn seal_each(&mut self) {
         while let Some(frame) = self.mux.poll_frame() {
             self.seal_frame(frame);
         }

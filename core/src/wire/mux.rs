@@ -14,6 +14,10 @@ const BATCH: u64 = 0;
 const OPEN: u64 = 1;
 const REJECT: u64 = 2;
 const CLOSE: u64 = 3;
+/// Most that stands before the first message of a batch.
+const BATCH_HEADER: usize = 1 + 1 + UINT;
+/// Most bytes of a `uint` here: no message is longer than 32 bits can say, and no channel's number greater.
+const UINT: usize = 5;
 
 /// A channel of ours, by the id that we gave it. Ids are used again after a channel has ended on both sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +60,18 @@ pub struct Mux {
     unanswered: VecDeque<usize>,
     /// For each id of the remote, which of our channels it is.
     remote: Vec<Option<usize>>,
-    output: VecDeque<Vec<u8>>,
+    output: VecDeque<Frame>,
+    /// Bytes of all of it.
+    waiting: usize,
+}
+
+/// A frame to be written: `uint channel ‖ uint type ‖ payload`.
+#[derive(Debug)]
+struct Frame {
+    channel: u64,
+    bytes: Vec<u8>,
+    /// Where the message begins, behind the channel.
+    message: usize,
 }
 
 #[derive(Debug)]
@@ -91,21 +106,19 @@ impl Mux {
         self.unanswered.push_back(index);
 
         let mut frame = control(OPEN, index);
-        frame.put_string(protocol);
-        frame.put_buffer(id);
-        frame.extend_from_slice(handshake);
-        self.output.push_back(frame);
+        frame.bytes.put_string(protocol);
+        frame.bytes.put_buffer(id);
+        frame.bytes.extend_from_slice(handshake);
+        self.write(frame);
         Some(ChannelId(index))
     }
 
     /// Sends a message; nothing if the channel has ended.
     pub fn send(&mut self, channel: ChannelId, kind: u64, payload: &[u8]) {
         if self.is_ours(channel) {
-            let mut frame = Vec::with_capacity(payload.len() + 4);
-            frame.put_uint(channel.0 as u64 + 1);
-            frame.put_uint(kind);
-            frame.extend_from_slice(payload);
-            self.output.push_back(frame);
+            let mut frame = Frame::new(channel.0 as u64 + 1, kind, payload.len());
+            frame.bytes.extend_from_slice(payload);
+            self.write(frame);
         }
     }
 
@@ -119,12 +132,55 @@ impl Mux {
         {
             local.state = State::ClosedUnanswered;
         }
-        self.output.push_back(control(CLOSE, channel.0));
+        self.write(control(CLOSE, channel.0));
+    }
+
+    /// Bytes that wait to be written.
+    pub fn waiting(&self) -> usize {
+        self.waiting
     }
 
     /// The next frame to write.
     pub fn poll_frame(&mut self) -> Option<Vec<u8>> {
-        self.output.pop_front()
+        let frame = self.output.pop_front()?;
+        self.waiting -= frame.bytes.len();
+        Some(frame.bytes)
+    }
+
+    /// The same with as many more behind it as fit `limit` bytes together, in a batch as npm `protomux` writes it when it is uncorked;
+    /// one by itself is none.
+    pub fn poll_batch(&mut self, limit: usize) -> Option<Vec<u8>> {
+        let (mut channel, mut length, mut count) = (CONTROL, BATCH_HEADER, 0);
+        for frame in &self.output {
+            length += frame.length_in_batch(count > 0 && frame.channel != channel);
+            if length > limit || count == limits::BATCH {
+                break;
+            }
+            (channel, count) = (frame.channel, count + 1);
+        }
+        if count < 2 {
+            return self.poll_frame();
+        }
+        let mut batch = Vec::with_capacity(length.min(limit));
+        batch.put_uint(CONTROL);
+        batch.put_uint(BATCH);
+        for (index, frame) in self.output.drain(..count).enumerate() {
+            if index > 0 && frame.channel != channel {
+                batch.put_buffer(&[]);
+            }
+            if index == 0 || frame.channel != channel {
+                channel = frame.channel;
+                batch.put_uint(channel);
+            }
+            batch.put_buffer(&frame.bytes[frame.message..]);
+            self.waiting -= frame.bytes.len();
+        }
+        Some(batch)
+    }
+
+    fn write(&mut self, frame: Frame) {
+        self.waiting += frame.bytes.len();
+        self.output.push_back(frame);
     }
 
     /// Reads one frame and gives what it meant to `events`, in order. An error ends the stream.
@@ -204,7 +260,7 @@ impl Mux {
             self.local[*local].as_ref().is_some_and(|local| local.protocol.as_bytes() == protocol && local.id == id)
         };
         let Some(position) = self.unanswered.iter().position(answers) else {
-            self.output.push_back(control(REJECT, index));
+            self.write(control(REJECT, index));
             return Ok(());
         };
         let Some(local) = self.unanswered.remove(position) else {
@@ -300,11 +356,25 @@ impl Local {
     }
 }
 
-fn control(kind: u64, index: usize) -> Vec<u8> {
-    let mut frame = Vec::new();
-    frame.put_uint(CONTROL);
-    frame.put_uint(kind);
-    frame.put_uint(index as u64 + 1);
+impl Frame {
+    fn new(channel: u64, kind: u64, payload: usize) -> Self {
+        let mut bytes = Vec::with_capacity(2 * UINT + payload);
+        bytes.put_uint(channel);
+        let message = bytes.len();
+        bytes.put_uint(kind);
+        Self { channel, bytes, message }
+    }
+
+    /// Most bytes that it takes in a batch.
+    fn length_in_batch(&self, changes_channel: bool) -> usize {
+        let change = if changes_channel { 1 + UINT } else { 0 };
+        change + UINT + self.bytes.len() - self.message
+    }
+}
+
+fn control(kind: u64, index: usize) -> Frame {
+    let mut frame = Frame::new(CONTROL, kind, UINT);
+    frame.bytes.put_uint(index as u64 + 1);
     frame
 }
 
@@ -340,7 +410,7 @@ mod tests {
         let mut mux = Mux::default();
         let channel = mux.open("alpha", DRIVE, &[]).unwrap();
         assert_eq!(read(&mut mux, &open_frame(1, "alpha")).unwrap(), ["opened"]);
-        mux.output.clear();
+        while mux.poll_frame().is_some() {}
         (mux, channel)
     }
 
@@ -353,6 +423,28 @@ mod tests {
         batch.extend([0, 1]);
         batch.put_buffer(&[3, 9, 9]);
         assert_eq!(read(&mut mux, &batch).unwrap(), ["opened", "3:2"]);
+    }
+
+    #[test]
+    fn a_batch_holds_what_fits_and_what_is_longer_goes_by_itself() {
+        const LIMIT: usize = 100;
+        let (mut mux, channel) = opened();
+        let other = mux.open("beta", DRIVE, &[]).unwrap();
+        let (mut remote, _) = opened();
+        remote.open("beta", DRIVE, &[]).unwrap();
+        read(&mut remote, &mux.poll_frame().unwrap()).unwrap();
+        let lengths = [1, 30, 40, 30, 300, 0, 90, 90, 5, 5, 5];
+        for (index, length) in lengths.into_iter().enumerate() {
+            mux.send(if index % 2 == 0 { channel } else { other }, 7, &vec![0; length]);
+        }
+        let mut frames = Vec::new();
+        while let Some(frame) = mux.poll_batch(LIMIT) {
+            assert!(frame.len() <= LIMIT || frame.len() == 302, "{} bytes", frame.len());
+            frames.push(read(&mut remote, &frame).unwrap());
+        }
+        let batches = [&[1, 30][..], &[40, 30], &[300], &[0], &[90], &[90], &[5, 5, 5]];
+        assert_eq!(frames, batches.map(|batch| batch.iter().map(|length| format!("7:{length}")).collect::<Vec<_>>()));
+        assert_eq!(mux.waiting(), 0);
     }
 
     #[test]
@@ -369,7 +461,7 @@ mod tests {
         let (mut mux, channel) = opened();
         let rejected = mux.open("beta", DRIVE, &[]).unwrap();
         assert_eq!(read(&mut mux, &[0, 2, 2]).unwrap(), ["closed"]);
-        mux.output.clear();
+        while mux.poll_frame().is_some() {}
         mux.send(rejected, 0, b"nothing");
         mux.send(channel, 0, b"!");
         assert_eq!(mux.poll_frame(), Some(vec![1, 0, b'!']));

@@ -145,7 +145,7 @@ impl Pair {
 /// A remote made by hand.
 pub struct Stranger {
     pub secure: Secure,
-    /// Every plaintext frame that it was sent.
+    /// Every plaintext frame that it was sent, those of a batch one by one.
     pub heard: Vec<Vec<u8>>,
 }
 
@@ -195,7 +195,7 @@ impl Stranger {
             }
             self.secure.handle_bytes(&theirs);
             while let Some(frame) = self.secure.poll_frame(limits::UINT24)? {
-                self.heard.push(frame);
+                self.heard.extend(taken_apart(frame));
             }
             if !ours.is_empty() {
                 end.read(Time::default(), &ours)?;
@@ -262,6 +262,27 @@ pub fn extension(name: &[u8], payload: &[u8]) -> Vec<u8> {
     frame.put_buffer(name);
     frame.extend_from_slice(payload);
     frame
+}
+
+/// The frames of a batch, or the one that it is.
+fn taken_apart(frame: Vec<u8>) -> Vec<Vec<u8>> {
+    if !frame.starts_with(&[0, 0]) {
+        return vec![frame];
+    }
+    let mut reader = Reader::new(&frame[2..]);
+    let (mut channel, mut frames) = (reader.uint().unwrap(), Vec::new());
+    while !reader.is_empty() {
+        match reader.buffer().unwrap() {
+            [] => channel = reader.uint().unwrap(),
+            message => {
+                let mut frame = Vec::new();
+                frame.put_uint(channel);
+                frame.extend_from_slice(message);
+                frames.push(frame);
+            }
+        }
+    }
+    frames
 }
 
 /// Frames in one, as npm `protomux` writes them when it is corked.
