@@ -71,13 +71,14 @@ async function assemble(shell, wasm, scratch) {
 }
 
 /**
- * The entries for pages, and what they share in a few files of its own: together half of what the modules are one by one, and no page
- * waits for imports of imports. Source maps show TypeScript to whoever debugs.
+ * The entries for pages, each one file, so that no page waits for imports of imports: half of what its modules are one by one. What is
+ * beside the main entry imports that, to be of the same classes; the slim one can't, since bundlers would copy the WebAssembly. Source
+ * maps show TypeScript to whoever debugs.
  */
 async function bundlePages(shell, modules, dist) {
+  const entries = ['index', 'slim', 'polyfill'].map((entry) => join(modules, `${entry}.js`));
   await shell.run(npmProgram('esbuild'), [
-    ...['index', 'slim', 'polyfill'].map((entry) => join(modules, `${entry}.js`)),
-    '--bundle', '--splitting', '--minify', '--format=esm', '--target=es2022', '--sourcemap', `--outdir=${dist}`,
+    ...entries, '--bundle', '--external:./index.js', '--minify', '--format=esm', '--target=es2022', '--sourcemap', `--outdir=${dist}`,
   ]);
 }
 

@@ -186,12 +186,10 @@ pub const BACK_RETRY: Duration = Duration::from_secs(1);
 pub const SESSION_TIME: Duration = Duration::from_secs(120);
 /// Sessions of devices that left. Each costs what it keeps of [`SEND_QUEUES`].
 pub const SESSIONS: usize = 256;
-/// Messages after which a session's remote is told at once what has arrived. Together with [`ACK_BYTES`] less than what a sender waits
-/// for that wants to go on: it never waits for [`ACK_AFTER`].
-pub const ACK_MESSAGES: usize = 256;
-/// Bytes of messages after which it is told at once.
-pub const ACK_BYTES: usize = 128 * 1024;
-/// Time after which it is told of fewer.
+/// Bytes of messages, and [`MESSAGE_WEIGHT`] for each, after which a session's remote is told at once what has arrived: less than
+/// [`SEND_LOW_WATER`], so that who waits for that never waits for [`ACK_AFTER`].
+pub const ACK_WEIGHT: usize = 128 * 1024;
+/// Time after which it is told of less.
 pub const ACK_AFTER: Duration = Duration::from_millis(100);
 /// Time within which bytes of a circuit have to be read for its window to grow.
 pub const CREDIT_QUICK: Duration = Duration::from_millis(500);

@@ -25,8 +25,8 @@ pub enum Arrival {
 pub struct Path {
     other: Incarnation,
     received: u64,
-    /// Messages and bytes that came and were not acknowledged.
-    unacknowledged: (usize, usize),
+    /// What the messages count for that came and were not acknowledged.
+    unacknowledged: usize,
     acknowledge_at: Option<Time>,
     /// What is sent, as long as no link has it.
     pub outbox: Option<Outbox>,
@@ -35,7 +35,7 @@ pub struct Path {
 impl Path {
     /// A session in which nothing has been sent, with this end of the other device.
     pub fn new(other: Incarnation) -> Self {
-        Self { other, received: 0, unacknowledged: (0, 0), acknowledge_at: None, outbox: None }
+        Self { other, received: 0, unacknowledged: 0, acknowledge_at: None, outbox: None }
     }
 
     /// The other end.
@@ -58,9 +58,8 @@ impl Path {
         if arrival == Arrival::Fresh {
             self.received = number;
         }
-        let (messages, bytes) = self.unacknowledged;
-        self.unacknowledged = (messages + 1, bytes + length);
-        let is_much = messages + 1 >= limits::ACK_MESSAGES || bytes + length >= limits::ACK_BYTES;
+        self.unacknowledged += length + limits::MESSAGE_WEIGHT;
+        let is_much = self.unacknowledged >= limits::ACK_WEIGHT;
         let at = if is_much { now } else { now + limits::ACK_AFTER };
         self.acknowledge_at = Some(self.acknowledge_at.map_or(at, |earlier| earlier.min(at)));
         arrival
@@ -74,7 +73,7 @@ impl Path {
     /// What the other end is to be told now of what has arrived.
     pub fn take_acknowledgement(&mut self, now: Time) -> Option<u64> {
         self.acknowledge_at.take_if(|at| *at <= now)?;
-        self.unacknowledged = (0, 0);
+        self.unacknowledged = 0;
         Some(self.received)
     }
 }
@@ -111,14 +110,13 @@ mod tests {
         path.receive(soon, 2, 10);
         assert_eq!(path.take_acknowledgement(soon), Some(2), "the later one does not put it off");
         assert_eq!(path.next_timeout(), None);
-        for number in 3.. {
-            path.receive(soon, number, 1);
-            if let Some(acknowledged) = path.take_acknowledgement(soon) {
-                assert_eq!(acknowledged, 2 + limits::ACK_MESSAGES as u64);
-                break;
-            }
+        let empty_ones = (limits::ACK_WEIGHT / limits::MESSAGE_WEIGHT) as u64;
+        for number in 3..=2 + empty_ones {
+            assert_eq!(path.take_acknowledgement(soon), None);
+            path.receive(soon, number, 0);
         }
-        path.receive(soon, path.received() + 1, limits::ACK_BYTES);
+        assert_eq!(path.take_acknowledgement(soon), Some(2 + empty_ones));
+        path.receive(soon, path.received() + 1, limits::ACK_WEIGHT);
         assert_eq!(path.take_acknowledgement(soon), Some(path.received()));
     }
 }

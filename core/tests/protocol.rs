@@ -59,7 +59,7 @@ fn the_limits_that_the_protocol_quotes_are_those_of_the_code() {
         format!("writes a keepalive after {} s of silence", limits::PING_AFTER.as_secs()),
         format!("MUST be whole within {} s", limits::FRAME_TIME.as_secs()),
         format!("{} s more after each {} bytes of it", limits::FRAME_TIME.as_secs(), grouped(limits::FRAME_STEP)),
-        format!("at once for {} messages or {} bytes", limits::ACK_MESSAGES, grouped(limits::ACK_BYTES)),
+        format!("count for {} bytes, {} more for each", grouped(limits::ACK_WEIGHT), limits::MESSAGE_WEIGHT),
         format!("within {} ms for less", limits::ACK_AFTER.as_millis()),
         format!("on purpose): {} s, and {} s if a relay", limits::GRACE.as_secs(), limits::GRACE_AFTER_CLOSE.as_secs()),
         format!("asked for {} s, is missed", limits::MISSED_AFTER.as_secs()),

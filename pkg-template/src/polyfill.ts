@@ -4,9 +4,9 @@
  * @module
  */
 
-import { install } from './located.js';
+import { install } from './index.js';
 
-export type { PeerSockets } from './located.js';
+export type { PeerSockets } from './index.js';
 
 declare global {
   /** Beaker's APIs, as far as they are there. */
