@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::budget::{Budget, Memory};
-use crate::channel::inbox::{Inbox, Received};
+use crate::channel::inbox::{Acknowledgement, Inbox, Received};
 use crate::channel::outbox::{Bound, Frame, Outbox, QueueFull};
-use crate::channel::peersockets::{self, ACK, GOODBYE, PING, PONG, Standing, Terms};
+use crate::channel::peersockets::{self, ACK, FIRST, GOODBYE, NEXT, PING, PONG, Standing, Terms};
 use crate::drive::DriveKey;
 use crate::error::{ChannelViolation, LinkError};
 use crate::limits;
@@ -49,8 +49,10 @@ pub enum LinkEvent {
     },
     /// The message of a session with this number was on a topic that nobody joined here.
     Unwanted(u64),
-    /// So many messages of ours have arrived.
-    Acknowledged(u64),
+    /// A part of a session's message came: so many bytes are there now of messages that are not whole yet.
+    Part(usize),
+    /// What has arrived of our messages.
+    Acknowledged(Acknowledgement),
     /// The remote leaves on purpose, in a session after so many messages of its.
     Goodbye(Option<u64>),
     /// The remote says something about a direct connection.
@@ -307,16 +309,18 @@ impl Conversation {
         self.outbox = outbox;
     }
 
-    /// The other end of the session has so many messages.
-    pub fn handle_acknowledgement(&mut self, count: u64) -> Result<(), LinkError> {
-        let is_true = self.outbox.acknowledge(count);
+    /// The other end of the session has this.
+    pub fn handle_acknowledgement(&mut self, acknowledgement: Acknowledgement) -> Result<(), LinkError> {
+        let is_true = self.outbox.acknowledge(acknowledgement);
         if is_true { Ok(()) } else { Err(LinkError::Channel(ChannelViolation::Acknowledgement)) }
     }
 
-    /// Tells the other end of the session how many messages have arrived.
-    pub fn acknowledge(&mut self, count: u64) {
+    /// Tells the other end of the session that so many messages have arrived, and what of the next ones came on this link.
+    pub fn acknowledge(&mut self, messages: u64) {
         self.take_back(ACK);
-        self.say(ACK, Some(count));
+        let bytes = self.inbox.arrived() as u64;
+        let payload = Acknowledgement { messages, bytes }.encode();
+        self.urgent.push_back(Said::Message(Frame { kind: ACK, payload }));
     }
 
     /// Says something about a direct connection, if the remote takes signals and does not leave too many unread.
@@ -553,11 +557,16 @@ impl Conversation {
             }
             Some(Received::Unwanted) => events.extend(self.next_number()?.map(LinkEvent::Unwanted)),
             Some(Received::Resume(number)) => self.number = Some(number),
-            Some(Received::Acknowledged(count)) => events.push(LinkEvent::Acknowledged(count)),
+            Some(Received::Acknowledged(what)) => events.push(LinkEvent::Acknowledged(what)),
             Some(Received::Goodbye(count)) => events.push(LinkEvent::Goodbye(count)),
             Some(Received::Ping(number)) => self.answer_ping(number),
             Some(Received::Pong(number)) => self.liveness.heard_pong(number),
-            None => self.give_sign_of_life(),
+            None => {
+                if matches!(kind, FIRST | NEXT) && self.standings().is_some() {
+                    events.push(LinkEvent::Part(self.inbox.arrived()));
+                }
+                self.give_sign_of_life();
+            }
         }
         Ok(())
     }

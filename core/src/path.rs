@@ -27,6 +27,8 @@ pub struct Path {
     received: u64,
     /// What the messages count for that came and were not acknowledged.
     unacknowledged: usize,
+    /// Bytes of messages that are not whole yet, which count already.
+    parts: usize,
     acknowledge_at: Option<Time>,
     /// What is sent, as long as no link has it.
     pub outbox: Option<Outbox>,
@@ -35,7 +37,7 @@ pub struct Path {
 impl Path {
     /// A session in which nothing has been sent, with this end of the other device.
     pub fn new(other: Incarnation) -> Self {
-        Self { other, received: 0, unacknowledged: 0, acknowledge_at: None, outbox: None }
+        Self { other, received: 0, unacknowledged: 0, parts: 0, acknowledge_at: None, outbox: None }
     }
 
     /// The other end.
@@ -58,11 +60,22 @@ impl Path {
         if arrival == Arrival::Fresh {
             self.received = number;
         }
-        self.unacknowledged += length + limits::MESSAGE_WEIGHT;
+        let counted = length.min(self.parts);
+        self.parts -= counted;
+        self.unacknowledged += length - counted + limits::MESSAGE_WEIGHT;
         let is_much = self.unacknowledged >= limits::ACK_WEIGHT;
         let at = if is_much { now } else { now + limits::ACK_AFTER };
         self.acknowledge_at = Some(self.acknowledge_at.map_or(at, |earlier| earlier.min(at)));
         arrival
+    }
+
+    /// A part of a message came: so many bytes are there now of messages that are not whole yet.
+    pub fn receive_part(&mut self, now: Time, arrived: usize) {
+        self.unacknowledged += arrived.saturating_sub(self.parts);
+        self.parts = arrived;
+        if self.unacknowledged >= limits::ACK_WEIGHT {
+            self.acknowledge_at = Some(now);
+        }
     }
 
     /// When [`Path::take_acknowledgement`] has something to say.
@@ -116,6 +129,13 @@ mod tests {
             path.receive(soon, number, 0);
         }
         assert_eq!(path.take_acknowledgement(soon), Some(2 + empty_ones));
+        path.receive_part(soon, limits::ACK_WEIGHT - 1);
+        assert_eq!(path.take_acknowledgement(soon), None, "of a message that is not whole");
+        path.receive_part(soon, limits::ACK_WEIGHT);
+        assert_eq!(path.take_acknowledgement(soon), Some(2 + empty_ones));
+        path.receive(soon, path.received() + 1, limits::ACK_WEIGHT + 10);
+        assert_eq!(path.take_acknowledgement(soon), None, "its parts were told of");
+        assert_eq!(path.take_acknowledgement(soon + limits::ACK_AFTER), Some(path.received()));
         path.receive(soon, path.received() + 1, limits::ACK_WEIGHT);
         assert_eq!(path.take_acknowledgement(soon), Some(path.received()));
     }

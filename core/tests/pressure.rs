@@ -1,8 +1,10 @@
 //! How an application that has much to send learns when to stop and when to go on.
 
 use peersockets_core::limits;
+use peersockets_core::random::Random;
 use peersockets_core::swarm::{Event, HandleId, PeerId};
-use peersockets_netem::{World, seconds};
+use peersockets_core::time::Duration;
+use peersockets_netem::{Weather, World, seconds};
 
 const FIRST: PeerId = PeerId(1);
 const PIECE: usize = 65_536;
@@ -57,6 +59,26 @@ fn what_waits_is_counted_until_it_is_acknowledged() {
     world.advance(limits::ACK_AFTER);
     assert_eq!(world.devices[0].swarm.buffered(FIRST), 0);
     assert_eq!(drains(&mut world), [], "it was never much");
+}
+
+#[test]
+fn of_a_long_message_only_what_has_not_arrived_waits() {
+    const LENGTH: usize = 2 * 1024 * 1024;
+    let (mut world, [chat, file]) = pair();
+    world.weather = Weather::new(Duration::from_millis(20), Duration::ZERO, Random::from_seed([1; 32]));
+    world.devices[0].swarm.send(file, FIRST, vec![7; LENGTH]);
+    let mut waiting = vec![world.devices[0].swarm.buffered(FIRST)];
+    while world.devices[0].swarm.buffered(FIRST) > limits::SEND_LOW_WATER {
+        assert_eq!(world.messages(1, HandleId(2)), [], "it is not whole");
+        world.advance(Duration::from_millis(1));
+        waiting.push(world.devices[0].swarm.buffered(FIRST));
+    }
+    assert_eq!(waiting[0], LENGTH + WEIGHT);
+    assert!(waiting.is_sorted_by(|before, after| before >= after), "{waiting:?}");
+    assert_eq!(drains(&mut world), [(chat, FIRST), (file, FIRST)]);
+    world.advance(seconds(1.0));
+    assert_eq!(world.messages(1, HandleId(2)), [(FIRST, vec![7; LENGTH])]);
+    assert_eq!(world.devices[0].swarm.buffered(FIRST), 0);
 }
 
 #[test]

@@ -103,8 +103,8 @@ export class Topic extends PeerSocketsEventTarget<TopicEventMap> {
   }
 
   /**
-   * Bytes that wait: of the messages sent to a peer, on all topics, those that it has not confirmed yet, and 32 for each message. 0 for a
-   * peer that left, and after {@link Topic.close}.
+   * Bytes that wait: of the messages sent to a peer, on all topics, those that it has not confirmed yet, and 32 for each message that it
+   * has not confirmed as a whole. 0 for a peer that left, and after {@link Topic.close}.
    *
    * Whoever has much to send stops when this is over 1 MiB, and goes on at the `drain` event for that peer: it comes for each time that
    * this was exceeded, when 256 KiB or less are left or the peer is gone. Beyond 16 MiB {@link Topic.send} gives messages back with

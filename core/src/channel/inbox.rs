@@ -6,7 +6,7 @@ use super::peersockets::{ACK, FIRST, GOODBYE, MESSAGE, NEXT, PING, PONG, RESUME,
 use crate::budget::Budget;
 use crate::error::{ChannelViolation, LinkError};
 use crate::limits;
-use crate::wire::encoding::Reader;
+use crate::wire::encoding::{Encode, Reader};
 
 /// What one frame of the remote amounts to.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,12 +31,33 @@ pub enum Received {
     Goodbye(Option<u64>),
     /// The next message on this link is the one with this number. Topics are declared anew, and what was incomplete comes again.
     Resume(u64),
-    /// So many of our messages have arrived.
-    Acknowledged(u64),
+    /// What has arrived of our messages.
+    Acknowledged(Acknowledgement),
     /// An answer is wanted, which repeats this number.
     Ping(Option<u64>),
     /// The answer to the ping of this number, or a sign of life that answers none.
     Pong(Option<u64>),
+}
+
+/// What the other end of a session says of messages that were sent to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// So many of them have arrived.
+    pub messages: u64,
+    /// So many bytes have come of the next ones, which are not whole yet.
+    pub bytes: u64,
+}
+
+impl Acknowledgement {
+    /// The payload of its ACK.
+    pub fn encode(self) -> Vec<u8> {
+        let mut payload = Vec::new();
+        payload.put_uint(self.messages);
+        if self.bytes > 0 {
+            payload.put_uint(self.bytes);
+        }
+        payload
+    }
 }
 
 /// The receiving half of one channel.
@@ -129,9 +150,19 @@ impl Inbox {
                 self.slots.clear();
                 Ok(Some(Received::Resume(number)))
             }
-            ACK => Ok(Some(Received::Acknowledged(reader.uint()?))),
+            ACK => {
+                let messages = reader.uint()?;
+                let bytes = if reader.is_empty() { 0 } else { reader.uint()? };
+                Ok(Some(Received::Acknowledged(Acknowledgement { messages, bytes })))
+            }
             _ => Ok(None),
         }
+    }
+
+    /// Bytes that have come of messages that are not whole.
+    pub fn arrived(&self) -> usize {
+        let assemblies = self.slots.iter().flatten().filter_map(|slot| slot.assembly.as_ref());
+        assemblies.map(|assembly| assembly.arrived).sum()
     }
 
     fn declare(&mut self, slot: u64, topic: &str) -> Result<(), LinkError> {
@@ -219,7 +250,6 @@ fn check_length(length: u64) -> Result<usize, LinkError> {
 mod tests {
     use super::*;
     use crate::error::WireError;
-    use crate::wire::encoding::Encode;
 
     fn wanted(_: &str) -> bool {
         true

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
+use super::inbox::Acknowledgement;
 use super::peersockets::{FIRST, MESSAGE, NEXT, RESUME, TOPIC};
 use crate::budget::Budget;
 use crate::limits;
@@ -78,7 +79,9 @@ struct Sent {
     finished: u64,
     /// The last of them, which are not acknowledged.
     kept: VecDeque<(Arc<str>, Vec<u8>)>,
-    /// How many of those were finished on this link.
+    /// Bytes that have arrived of messages that are not whole there, as the other end says.
+    arrived: usize,
+    /// How many of those that are kept were finished on this link.
     repeated: usize,
     /// How much of the next one was sent again.
     again: usize,
@@ -154,6 +157,12 @@ impl Outbox {
         self.bytes + self.messages() * limits::MESSAGE_WEIGHT
     }
 
+    /// The same without the bytes that have arrived of messages that are not whole there.
+    pub fn buffered(&self) -> usize {
+        let arrived = self.session.as_ref().map_or(0, |session| session.arrived);
+        self.weight() - arrived.min(self.bytes)
+    }
+
     /// Whether nothing is to be sent.
     pub fn is_empty(&self) -> bool {
         self.waiting == 0 && self.to_repeat().is_none()
@@ -175,14 +184,15 @@ impl Outbox {
         }
     }
 
-    /// The other end has so many messages of the session: they are not kept any longer. False if it claims more than were sent.
-    pub fn acknowledge(&mut self, count: u64) -> bool {
+    /// What the other end has of the session's messages is not kept any longer. False if it claims more than were sent.
+    pub fn acknowledge(&mut self, Acknowledgement { messages: count, bytes: arrived }: Acknowledgement) -> bool {
         let Some(session) = &mut self.session else {
             return false;
         };
         if count > session.finished {
             return false;
         }
+        session.arrived = usize::try_from(arrived).unwrap_or(usize::MAX);
         let unacknowledged = usize::try_from(session.finished - count).unwrap_or(usize::MAX);
         let (mut messages, mut bytes) = (0, 0);
         while session.kept.len() > unacknowledged {
@@ -307,6 +317,7 @@ impl Sent {
     }
 
     fn begin_again(&mut self) {
+        self.arrived = 0;
         self.repeated = 0;
         self.again = 0;
         self.declared = None;
@@ -443,7 +454,7 @@ mod tests {
         outbox.restart();
         let again: Vec<_> = std::iter::from_fn(|| outbox.next_frame()).map(|frame| frame.kind).collect();
         assert_eq!(again, [RESUME, TOPIC, MESSAGE]);
-        assert!(outbox.acknowledge(1));
+        assert!(outbox.acknowledge(Acknowledgement { messages: 1, bytes: 0 }));
         assert_eq!(outbox.bytes(), 0);
     }
 
@@ -458,7 +469,7 @@ mod tests {
             outbox.restart();
             let begun: Vec<_> = (0..frames).filter_map(|_| outbox.next_frame()).map(|frame| frame.kind).collect();
             assert_eq!(begun, [RESUME, TOPIC, FIRST, NEXT][..frames]);
-            assert!(outbox.acknowledge(1));
+            assert!(outbox.acknowledge(Acknowledgement { messages: 1, bytes: 0 }));
             let rest: Vec<_> = std::iter::from_fn(|| outbox.next_frame()).collect();
             let kinds: Vec<_> = rest.iter().map(|frame| frame.kind).collect();
             if frames == 4 {
@@ -495,7 +506,7 @@ mod tests {
         assert_eq!(outbox.push(&"chat".into(), Vec::new()), Err(QueueFull { message: Vec::new(), bound: Bound::All }));
         while outbox.next_frame().is_some() || other.next_frame().is_some() {}
         assert_eq!(outbox.bound(0), Some(Bound::All), "they are kept");
-        assert!(outbox.acknowledge(1));
+        assert!(outbox.acknowledge(Acknowledgement { messages: 1, bytes: 0 }));
         assert_eq!(budget.used(), (MESSAGES - 1) * limits::MESSAGE_WEIGHT);
         drop(outboxes);
         assert_eq!(budget.used(), 0);

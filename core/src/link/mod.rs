@@ -9,6 +9,7 @@ mod sealed;
 use std::sync::Arc;
 
 use crate::budget::Memory;
+use crate::channel::inbox::Acknowledgement;
 use crate::channel::outbox::{Outbox, QueueFull};
 use crate::channel::peersockets::Standing;
 use crate::conversation::{Conversation, Established, Heard, LinkEvent, Surroundings};
@@ -127,14 +128,14 @@ impl Link {
         self.conversation.give_outbox(outbox);
     }
 
-    /// The other end of the session has so many messages.
-    pub fn handle_acknowledgement(&mut self, count: u64) -> Result<(), LinkError> {
-        self.conversation.handle_acknowledgement(count)
+    /// The other end of the session has this.
+    pub fn handle_acknowledgement(&mut self, acknowledgement: Acknowledgement) -> Result<(), LinkError> {
+        self.conversation.handle_acknowledgement(acknowledgement)
     }
 
-    /// Tells the other end of the session how many messages have arrived.
-    pub fn acknowledge(&mut self, count: u64) {
-        self.conversation.acknowledge(count);
+    /// Tells the other end of the session that so many messages have arrived, and what of the next ones came on this link.
+    pub fn acknowledge(&mut self, messages: u64) {
+        self.conversation.acknowledge(messages);
     }
 
     /// How long the last question and its answer took that were measured: from queueing one to handling the other. `None` until a

@@ -221,7 +221,8 @@ impl Swarm {
             LinkEvent::Unwanted(number) => {
                 self.receive(now, peer, number, 0)?;
             }
-            LinkEvent::Acknowledged(count) => self.acknowledge(peer, count)?,
+            LinkEvent::Part(arrived) => self.receive_part(now, peer, arrived),
+            LinkEvent::Acknowledged(what) => self.acknowledge(peer, what)?,
             LinkEvent::Goodbye(after) => self.handle_goodbye(now, peer, after),
             LinkEvent::SessionOffered => self.begin_session(now, id, peer),
             LinkEvent::Signal(signal) => self.hear_signal(now, peer, signal),

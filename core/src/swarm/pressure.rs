@@ -19,7 +19,7 @@ impl Swarm {
         let Some(device) = self.devices.get(peer).filter(|device| device.is_present()) else {
             return 0;
         };
-        self.outbox(device).map_or(0, Outbox::weight)
+        self.outbox(device).map_or(0, Outbox::buffered)
     }
 
     /// The same for all peers together.

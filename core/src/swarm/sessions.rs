@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::devices::{Admission, Change, Device, Due, Loss};
 use super::output::{PeerId, Report, State};
 use super::{Attached, Carrier, LinkId, Swarm};
+use crate::channel::inbox::Acknowledgement;
 use crate::channel::outbox::{Bound, Outbox, QueueFull};
 use crate::code::Code;
 use crate::error::{ChannelViolation, LinkError};
@@ -48,7 +49,7 @@ impl Swarm {
             attached.link.give_outbox(path.outbox.take().unwrap_or_else(|| Outbox::of_session(memory)));
         }
         if let Some(count) = acknowledged
-            && self.acknowledge(peer, count).is_err()
+            && self.acknowledge(peer, Acknowledgement { messages: count, bytes: 0 }).is_err()
         {
             // It has messages that we never sent: what we knew of it is forgotten, and it must learn that.
             self.tell(peer, change);
@@ -192,15 +193,22 @@ impl Swarm {
         }
     }
 
-    /// A device has so many of our messages.
-    pub(super) fn acknowledge(&mut self, peer: PeerId, count: u64) -> Result<(), LinkError> {
+    /// A part of a session's message came.
+    pub(super) fn receive_part(&mut self, now: Time, peer: PeerId, arrived: usize) {
+        if let Some(path) = self.devices.get_mut(peer).and_then(|device| device.path.as_mut()) {
+            path.receive_part(now, arrived);
+        }
+    }
+
+    /// What a device has of our messages.
+    pub(super) fn acknowledge(&mut self, peer: PeerId, what: Acknowledgement) -> Result<(), LinkError> {
         // Whoever has said its last words keeps nothing that they could be about.
         let is_closed = self.state == State::Closed;
         let Some(device) = self.devices.get_mut(peer).filter(|device| device.path.is_some() && !is_closed) else {
             return Ok(());
         };
         match device.links.first().and_then(|first| self.links.get_mut(first)) {
-            Some(attached) => attached.link.handle_acknowledgement(count),
+            Some(attached) => attached.link.handle_acknowledgement(what),
             None => Ok(()),
         }
     }
