@@ -12,10 +12,17 @@ const repeat = (byte, count) => Array(count).fill(byte);
 const string = (value) => [text(value).length, ...text(value)];
 /** A step of a run: see `steps` in src/lib.rs. */
 const step = (what, bytes = []) => [what, bytes.length, ...bytes];
+/** Steps of the target `session`: a device's signal of an attempt, and what becomes of the last direct connection. */
+const signal = (said, attempt, link = 0) => [1 + 16 * link, ['', 'offer', '', 'answer', 'candidate', 'close', 'too long', 'malformed'].indexOf(said) + 8 * attempt];
+const tell = (what, number = 0) => [15, ['description', 'candidate', 'connectivity', 'opened', 'closed', 'failed', 'buffered', 'text'].indexOf(what) + 8 * number];
 const maximum = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x1f, 0];
 
 const hexKey = '01080f161d242b323940474e555c636a71787f868d949ba2a9b0b7bec5ccd3da';
 const letterKey = `${'yb'.repeat(25)}by`;
+
+/** The first device is offered a direct connection; the data channel opens, it has a link there and has answered on it. */
+const offered = [0, 0, 2, 1, 14, 10, ...tell('description')];
+const channel = [...tell('opened'), 32, 16, 18, 1, 13, 3, 23, 1];
 
 const seeds = {
   drive_key: {
@@ -122,7 +129,7 @@ const seeds = {
     ],
     topic_closed_behind_messages: [0, 12, 3, 7, 0, 0, 12, 34, 20, 13, 30, 2, 20, 7, 0, 3, 7, 0, 34, 12, 5],
   },
-  // A step is a byte that says what and on which link, and an argument.
+  // A step is a byte that says what and on which link, and an argument. The first device gets our offer at once, the second after a while.
   session: {
     messages: [0, 0, 2, 1, 3, 4, 9, 4, 4, 3, 14, 20, 4, 4],
     two_links: [0, 0, 2, 1, 3, 4, 0, 16, 18, 3, 19, 4, 10, 0, 9, 2, 3, 4],
@@ -135,6 +142,18 @@ const seeds = {
     another_device: [0, 0, 2, 1, 3, 3, 9, 3, 0, 1, 18, 1, 19, 3],
     too_late: [0, 0, 2, 1, 3, 3, 10, 0, 13, 6, 13, 200, 0, 16, 2, 4, 3, 3, 2, 1, 3, 3],
     lost_socket: [0, 0, 2, 1, 3, 3, 9, 3, 11, 0, 13, 2, 0, 16, 2, 4, 3, 3],
+    direct: [...offered, ...signal('answer', 1), ...signal('candidate', 1), ...channel, 9, 4, 19, 2, ...tell('closed'), 9, 4, 3, 2],
+    direct_invited: [16, 0, 2, 1, ...signal('offer', 1), ...tell('description'), ...tell('opened'), 48, 16, 18, 1, 13, 3, 23, 1, 25, 4, 19, 2],
+    direct_other_device: [...offered, ...signal('answer', 1), ...tell('opened'), 48, 16, 9, 4],
+    direct_stuck: [...offered, ...signal('answer', 1), ...channel, ...tell('buffered', 31), 9, 4, 13, 3, 7, 1, 13, 3, 7, 1],
+    direct_lost_way: [...offered, ...signal('answer', 1), ...channel, ...tell('connectivity', 1), 9, 4, ...tell('description'), ...tell('connectivity', 2)],
+    direct_offers_at_once: [...offered, ...signal('offer', 1), ...signal('answer', 1), ...tell('opened')],
+    direct_offers_at_once_to_the_polite: [16, 0, 13, 4, ...tell('description'), ...signal('offer', 1), ...tell('description'), ...tell('opened')],
+    direct_later_attempts: [...offered, ...signal('offer', 9), ...signal('answer', 1), ...signal('close', 9), ...signal('offer', 9), ...signal('offer', 31)],
+    direct_makes_way: [16, 0, 13, 4, 7, 1, 0, 0, 14, 10, 9, 255, ...Array(4).fill([13, 3, 7, 1, 23, 1]).flat()],
+    direct_too_long: [...offered, ...signal('too long', 1)],
+    direct_malformed: [...offered, ...signal('malformed', 9)],
+    no_signals: [64, 0, 2, 1, 13, 4, ...signal('offer', 1), 3, 4],
   },
   // The first byte: 0 met, 1 the drive is open, 2 a peer by extensions, 3 a peer on its own channel.
   drive_peer: {

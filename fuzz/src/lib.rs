@@ -1,5 +1,8 @@
 //! How a fuzzer's input becomes steps, and the fixed keys of every run.
 
+pub mod connection;
+pub mod peer;
+
 use peersockets_core::budget::Budget;
 use peersockets_core::budget::Memory;
 use peersockets_core::drive::DriveKey;
