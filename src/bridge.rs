@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 
-use js_sys::{Function, Object, Reflect, Uint8Array};
+use js_sys::{Object, Reflect, Uint8Array};
 use peersockets_core::limits;
 use peersockets_core::swarm::{Event, Output, Report, SocketFailure, SocketId, Swarm};
 use peersockets_core::table::Table;
@@ -19,6 +19,24 @@ use crate::options::Options;
 use crate::page::{self, Lifeline, Timer};
 use crate::snapshot::milliseconds;
 use crate::socket::Socket;
+
+#[wasm_bindgen]
+extern "C" {
+    /// Where events go: `deliver(kind, handle, peerId, payload)`.
+    #[wasm_bindgen(js_name = Function, typescript_type = "Function")]
+    pub type Deliver;
+
+    /// Numbers go as numbers: as values of JavaScript each would cost a call more.
+    #[wasm_bindgen(method, catch)]
+    fn call(
+        this: &Deliver,
+        object: &JsValue,
+        kind: u32,
+        handle: u32,
+        peer: u32,
+        payload: &JsValue,
+    ) -> Result<(), JsValue>;
+}
 
 /// First pause before a full WebSocket is looked at again; it doubles up to [`LONGEST_LOOK`]. There is no event for it.
 const FIRST_LOOK: Duration = Duration::from_millis(5);
@@ -32,7 +50,7 @@ pub struct Bridge {
     /// Why sockets to these URLs did not open, until one does.
     failures: RefCell<Table<String, SocketFailure>>,
     events: RefCell<VecDeque<Event>>,
-    deliver: Function,
+    deliver: Deliver,
     is_secure: bool,
     lifeline: Lifeline,
     #[cfg(feature = "host")]
@@ -45,7 +63,7 @@ pub struct Bridge {
 
 impl Bridge {
     /// A bridge that does nothing until something happens or is scheduled.
-    pub fn new(swarm: Swarm, deliver: Function, options: &Options) -> Rc<Self> {
+    pub fn new(swarm: Swarm, deliver: Deliver, options: &Options) -> Rc<Self> {
         Rc::new_cyclic(|me: &Weak<Bridge>| Self {
             me: me.clone(),
             swarm: RefCell::new(swarm),
@@ -264,7 +282,7 @@ impl Bridge {
     fn deliver(&self, event: Event) {
         let (kind, handle, peer, payload) = arguments(event);
         // The TypeScript half catches what listeners throw; nothing can be done here about what it throws itself.
-        let _ = self.deliver.call4(&JsValue::NULL, &kind.into(), &handle.into(), &peer.into(), &payload);
+        let _ = self.deliver.call(&JsValue::UNDEFINED, kind, handle, peer, &payload);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use js_sys::Function;
 use peersockets_core::code::Code;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::quote::quoted;
@@ -10,7 +9,7 @@ use peersockets_core::swarm::{Config, HandleId, PeerId, Report, Swarm};
 use peersockets_core::time::Time;
 use wasm_bindgen::prelude::*;
 
-use crate::bridge::{Bridge, error_object};
+use crate::bridge::{Bridge, Deliver, error_object};
 use crate::options::Options;
 use crate::page;
 use crate::snapshot::Snapshot;
@@ -27,7 +26,7 @@ impl PeerSockets {
     ///
     /// Throws an error as `deliver` gets them if the drive cannot be read, and whatever the browser threw if it has no randomness.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &Options, deliver: Function) -> Result<PeerSockets, JsValue> {
+    pub fn new(options: &Options, deliver: Deliver) -> Result<PeerSockets, JsValue> {
         let drive = drive_key(options).map_err(error_object)?;
         let seed = page::random_seed()?;
         let (relays, drive_peers) = (options.relays(), options.peers());

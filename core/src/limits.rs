@@ -136,6 +136,8 @@ pub const PROOF_TIME: Duration = Duration::from_secs(10);
 pub const DIRECT_TIME: Duration = Duration::from_secs(15);
 /// Time that the device with the lesser key leaves to the other to begin a direct connection.
 pub const DIRECT_AFTER: Duration = Duration::from_secs(3);
+/// Time that two devices which have just met have for what they say first, before they begin a direct connection.
+pub const DIRECT_SOON: Duration = Duration::from_millis(100);
 /// Pause between the beginnings of two direct connections: each takes a page some milliseconds.
 pub const DIRECT_PACE: Duration = Duration::from_millis(50);
 /// First pause before a direct connection that failed is tried again. It doubles up to [`DIRECT_RETRY_MAX`], each time ± 50 %.

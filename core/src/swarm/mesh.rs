@@ -36,7 +36,7 @@ impl Swarm {
     pub(super) fn consider_direct(&mut self, now: Time, peer: PeerId, id: LinkId) {
         let takes_signals = self.links.get(&id).is_some_and(|attached| attached.link.takes_signals());
         if takes_signals && let Some(direct) = self.direct_to(now, peer) {
-            direct.begin_soon(now);
+            direct.begin_soon(now + limits::DIRECT_SOON);
         }
     }
 
