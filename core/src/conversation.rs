@@ -48,7 +48,12 @@ pub enum LinkEvent {
         length: usize,
     },
     /// The message of a session with this number was on a topic that nobody joined here.
-    Unwanted(u64),
+    Unwanted {
+        /// The number.
+        number: u64,
+        /// Its length in bytes.
+        length: usize,
+    },
     /// A part of a session's message came: so many bytes are there now of messages that are not whole yet.
     Part(usize),
     /// What has arrived of our messages.
@@ -303,15 +308,26 @@ impl Conversation {
         std::mem::replace(&mut self.outbox, Outbox::new(self.queues.clone()))
     }
 
+    /// The same, from a link that lives on: the other end is not to keep what is cut off here.
+    pub fn move_outbox(&mut self) -> Outbox {
+        self.urgent.extend(self.outbox.break_off().map(Said::Message));
+        self.take_outbox()
+    }
+
     /// What waits is sent here from now on.
     pub fn give_outbox(&mut self, mut outbox: Outbox) {
         outbox.restart();
         self.outbox = outbox;
     }
 
-    /// The other end of the session has this.
-    pub fn handle_acknowledgement(&mut self, acknowledgement: Acknowledgement) -> Result<(), LinkError> {
-        let is_true = self.outbox.acknowledge(acknowledgement);
+    /// So many bytes have come on this link of messages that are not whole at the other end.
+    pub fn note_arrived(&mut self, bytes: u64) {
+        self.outbox.note_arrived(bytes);
+    }
+
+    /// The other end of the session has so many messages.
+    pub fn handle_acknowledgement(&mut self, count: u64) -> Result<(), LinkError> {
+        let is_true = self.outbox.acknowledge(count);
         if is_true { Ok(()) } else { Err(LinkError::Channel(ChannelViolation::Acknowledgement)) }
     }
 
@@ -555,7 +571,9 @@ impl Conversation {
                 let number = self.next_number()?;
                 events.push(LinkEvent::Lost { number, topic, length });
             }
-            Some(Received::Unwanted) => events.extend(self.next_number()?.map(LinkEvent::Unwanted)),
+            Some(Received::Unwanted { length }) => {
+                events.extend(self.next_number()?.map(|number| LinkEvent::Unwanted { number, length }));
+            }
             Some(Received::Resume(number)) => self.number = Some(number),
             Some(Received::Acknowledged(what)) => events.push(LinkEvent::Acknowledged(what)),
             Some(Received::Goodbye(count)) => events.push(LinkEvent::Goodbye(count)),

@@ -127,6 +127,10 @@ pub const CANDIDATES: usize = 64;
 pub const OFFERS: usize = 16;
 /// Peer connections that a remote may have us begin at a stroke, and one more each second.
 pub const INVITATIONS: u32 = 10;
+/// The same for all remotes together: as many as there may be devices, and then no more than this device itself begins.
+pub const INVITATIONS_OF_ALL: u32 = 256;
+/// How many more of those there may be each second.
+pub const INVITATIONS_PER_SECOND: u32 = 20;
 /// Signals, signs of life and acknowledgements that wait on one link: 128 × 12 KiB at most. Further signals are not said.
 pub const URGENT: usize = 128;
 

@@ -118,7 +118,9 @@ impl Told {
                 let by_extensions = has_drive_channel && self.is_drive_opened && has_no_other_channel;
                 assert!(self.has_begun && (self.is_opened || by_extensions), "nothing proves the drive key");
             }
-            LinkEvent::Unwanted(_) | LinkEvent::Part(_) | LinkEvent::SessionOffered => panic!("there is no session"),
+            LinkEvent::Unwanted { .. } | LinkEvent::Part(_) | LinkEvent::SessionOffered => {
+                panic!("there is no session")
+            }
             LinkEvent::Signal(_) => panic!("this device takes no signals"),
             LinkEvent::Acknowledged(_) => {}
             LinkEvent::Message { bytes, .. } => {

@@ -162,7 +162,7 @@ impl Meeting {
                 }
                 LinkEvent::Lost { length, .. } => assert!(self.is_proved && length <= limits::MESSAGE),
                 LinkEvent::Goodbye(_) | LinkEvent::Acknowledged(_) => assert!(self.is_proved),
-                LinkEvent::Unwanted(_) | LinkEvent::Part(_) | LinkEvent::SessionOffered => {
+                LinkEvent::Unwanted { .. } | LinkEvent::Part(_) | LinkEvent::SessionOffered => {
                     panic!("there is no session")
                 }
                 LinkEvent::Signal(_) => panic!("this device takes no signals"),

@@ -65,7 +65,7 @@ fuzz_target!(|input: &[u8]| {
                 LinkEvent::Lost { length, .. } => assert!(length > 0 && length <= limits::MESSAGE),
                 LinkEvent::Goodbye(_) | LinkEvent::Acknowledged(_) => {}
                 LinkEvent::Signal(_) => panic!("this device takes no signals"),
-                LinkEvent::Unwanted(_) | LinkEvent::Part(_) | LinkEvent::SessionOffered => {
+                LinkEvent::Unwanted { .. } | LinkEvent::Part(_) | LinkEvent::SessionOffered => {
                     panic!("there is no session")
                 }
                 LinkEvent::Proved(_) => panic!("it was proved before"),

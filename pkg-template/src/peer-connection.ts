@@ -47,7 +47,7 @@ export class PeerConnection {
     this.#lifeline = lifeline;
     this.#tell = tell;
     // The browser may refuse: it has none of them in workers, and 500 in a page at most.
-    this.#take(() => this.#open(new RTCPeerConnection({ iceServers })));
+    this.#take(() => this.#open(connect(iceServers)));
   }
 
   /** Makes an offer the local description; with `restart` one that looks for other ways. */
@@ -77,9 +77,14 @@ export class PeerConnection {
     this.#take((connection) => connection.addIceCandidate({ candidate, sdpMid: sdpMid ?? null }).catch(() => {}));
   }
 
-  /** Sends a message. A channel that is not open drops it, and one that can't take it closes. */
+  /** Sends a message. A channel that is not open drops it, and one that can't take it is closed: what came behind would be of no use. */
   send(message: Uint8Array<ArrayBuffer>): void {
-    attempt(() => this.#channel?.send(message));
+    const channel = this.#channel;
+    try {
+      channel?.send(message);
+    } catch {
+      channel?.close();
+    }
   }
 
   /** Bytes that were sent and have not left. */
@@ -111,7 +116,9 @@ export class PeerConnection {
   }
 
   #replace(connection: RTCPeerConnection): RTCPeerConnection {
-    if (this.#channel) this.#channel.onclose = null;
+    // What the one that is left behind may still say is not about the next.
+    connection.onicecandidate = connection.onconnectionstatechange = null;
+    if (this.#channel) this.#channel.onopen = this.#channel.onclose = null;
     connection.close();
     return this.#open(new RTCPeerConnection(connection.getConfiguration()));
   }
@@ -145,6 +152,21 @@ export class PeerConnection {
     const tell = this.#tell;
     this.#tell = undefined;
     tell?.(what);
+  }
+}
+
+/** A server that a relay names badly costs nobody the others. */
+function connect(iceServers: IceServer[]): RTCPeerConnection {
+  try {
+    return new RTCPeerConnection({ iceServers });
+  } catch (cause) {
+    const isTaken = (server: IceServer) => {
+      new RTCPeerConnection({ iceServers: [server] }).close();
+      return true;
+    };
+    const taken = iceServers.filter((server) => attempt(() => isTaken(server)));
+    if (taken.length === iceServers.length) throw cause;
+    return new RTCPeerConnection({ iceServers: taken });
   }
 }
 

@@ -51,7 +51,7 @@ export interface PeerSocketsOptions {
    */
   direct?: boolean;
   /**
-   * Peers that are connected to directly at once at most, a whole number from 0 to 256: those to whom most is sent. The others are reached
+   * Peers that are connected to directly at once at most, a whole number from 0 to 256: those with whom most is exchanged. The others are reached
    * through the relay.
    *
    * Default: 32.

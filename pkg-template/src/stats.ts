@@ -3,8 +3,8 @@
  *
  * - `loading`: the WebAssembly or the page's head is not there yet; on a server that renders the page they never are
  * - `connecting`: no relay and no drive peer has been reached so far
- * - `ready`: in the drive's room on at least one relay, or connected to at least one drive peer
- * - `offline`: every relay and drive peer is out of reach, or the browser says that it is offline and no relay has answered since; each is
+ * - `ready`: in the drive's room on at least one relay, or connected to a peer without one
+ * - `offline`: every relay is out of reach and nobody is connected without one, or the browser says that it is offline and no relay has answered since; each is
  *   tried again, at once when the browser comes back online. Peers stay until they have been silent for 5 s
  * - `closed`: by `close()`, for good
  * - `failed`: the options could not be read, one of them does not exist or the drive is none, or the WebAssembly could not be loaded or crashed; an `error` event says why
@@ -76,7 +76,7 @@ export interface PeerStats {
    * package.
    */
   roundTripTime: number | undefined;
-  /** The URL of the relay they travel through, or of the drive peer; `undefined` on a stream of one's own, and where there is none. */
+  /** The URL of the relay they travel through, or of the drive peer; `undefined` where messages go directly to a page, on a stream of one's own, and where there is none. */
   url: string | undefined;
   /** Messages received from it. */
   messagesIn: number;

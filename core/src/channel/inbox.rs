@@ -26,7 +26,10 @@ pub enum Received {
         length: usize,
     },
     /// A whole message on a topic that nobody joined here.
-    Unwanted,
+    Unwanted {
+        /// Its length in bytes.
+        length: usize,
+    },
     /// The device leaves, after so many messages if it counts them.
     Goodbye(Option<u64>),
     /// The next message on this link is the one with this number. Topics are declared anew, and what was incomplete comes again.
@@ -125,7 +128,7 @@ impl Inbox {
                 let topic = slot.topic.clone();
                 Ok(Some(match is_joined(&topic) {
                     true => Received::Message { topic, bytes: bytes.to_vec() },
-                    false => Received::Unwanted,
+                    false => Received::Unwanted { length: bytes.len() },
                 }))
             }
             FIRST => {
@@ -214,7 +217,7 @@ impl Slot {
         Ok(Some(match kept {
             Kept::Bytes(mut parts) => Received::Message { topic, bytes: parts.take() },
             Kept::Lost => Received::Lost { topic, length },
-            Kept::Unwanted => Received::Unwanted,
+            Kept::Unwanted => Received::Unwanted { length },
         }))
     }
 }
@@ -300,10 +303,13 @@ mod tests {
     fn a_message_on_a_topic_not_joined_is_dropped() {
         let mut inbox = inbox(100);
         let unwanted = |_: &str| false;
-        assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"abc"), &unwanted), Ok(Some(Received::Unwanted)));
+        assert_eq!(
+            inbox.handle(MESSAGE, &part(0, None, b"abc"), &unwanted),
+            Ok(Some(Received::Unwanted { length: 3 }))
+        );
         assert_eq!(inbox.handle(FIRST, &part(0, Some(4), b"abc"), &unwanted), Ok(None));
         assert_eq!(inbox.budget.used(), 0, "nothing of it is kept");
-        assert_eq!(inbox.handle(NEXT, &part(0, None, b"d"), &unwanted), Ok(Some(Received::Unwanted)));
+        assert_eq!(inbox.handle(NEXT, &part(0, None, b"d"), &unwanted), Ok(Some(Received::Unwanted { length: 4 })));
         assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"!"), &wanted), Ok(message(b"!")));
     }
 

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use super::inbox::Acknowledgement;
 use super::peersockets::{FIRST, MESSAGE, NEXT, RESUME, TOPIC};
 use crate::budget::Budget;
 use crate::limits;
@@ -185,14 +184,13 @@ impl Outbox {
     }
 
     /// What the other end has of the session's messages is not kept any longer. False if it claims more than were sent.
-    pub fn acknowledge(&mut self, Acknowledgement { messages: count, bytes: arrived }: Acknowledgement) -> bool {
+    pub fn acknowledge(&mut self, count: u64) -> bool {
         let Some(session) = &mut self.session else {
             return false;
         };
         if count > session.finished {
             return false;
         }
-        session.arrived = usize::try_from(arrived).unwrap_or(usize::MAX);
         let unacknowledged = usize::try_from(session.finished - count).unwrap_or(usize::MAX);
         let (mut messages, mut bytes) = (0, 0);
         while session.kept.len() > unacknowledged {
@@ -201,6 +199,7 @@ impl Outbox {
             };
             messages += 1;
             bytes += message.len();
+            session.arrived = 0;
             if session.repeated > 0 {
                 session.repeated -= 1;
             } else if session.is_announced {
@@ -210,6 +209,21 @@ impl Outbox {
         }
         self.free(messages, bytes);
         true
+    }
+
+    /// So many bytes have arrived of messages that are not whole at the other end.
+    pub fn note_arrived(&mut self, bytes: u64) {
+        if let Some(session) = &mut self.session {
+            session.arrived = usize::try_from(bytes).unwrap_or(usize::MAX);
+        }
+    }
+
+    /// What tells the other end, on a link that a session's messages leave, that those which are cut off there come anew on another one;
+    /// nothing if none is.
+    pub fn break_off(&self) -> Option<Frame> {
+        let session = self.session.as_ref()?;
+        let is_cut_off = session.again > 0 || self.slots.iter().any(|slot| slot.sent > 0);
+        is_cut_off.then(|| session.announcement())
     }
 
     /// How long the next message is, if whole messages are sent.
@@ -330,13 +344,18 @@ impl Sent {
         self.repeated = self.kept.len();
     }
 
+    /// The number of the first message that the other end may not have.
+    fn announcement(&self) -> Frame {
+        let mut payload = Vec::new();
+        payload.put_uint(self.finished - self.kept.len() as u64 + 1);
+        Frame { kind: RESUME, payload }
+    }
+
     /// Says where this link begins, and repeats.
     fn next_frame(&mut self) -> Option<Frame> {
         if !self.is_announced {
             self.is_announced = true;
-            let mut payload = Vec::new();
-            payload.put_uint(self.finished - self.kept.len() as u64 + 1);
-            return Some(Frame { kind: RESUME, payload });
+            return Some(self.announcement());
         }
         let (topic, message) = self.kept.get(self.repeated)?;
         if self.declared.as_ref() != Some(topic) {
@@ -454,7 +473,7 @@ mod tests {
         outbox.restart();
         let again: Vec<_> = std::iter::from_fn(|| outbox.next_frame()).map(|frame| frame.kind).collect();
         assert_eq!(again, [RESUME, TOPIC, MESSAGE]);
-        assert!(outbox.acknowledge(Acknowledgement { messages: 1, bytes: 0 }));
+        assert!(outbox.acknowledge(1));
         assert_eq!(outbox.bytes(), 0);
     }
 
@@ -469,7 +488,7 @@ mod tests {
             outbox.restart();
             let begun: Vec<_> = (0..frames).filter_map(|_| outbox.next_frame()).map(|frame| frame.kind).collect();
             assert_eq!(begun, [RESUME, TOPIC, FIRST, NEXT][..frames]);
-            assert!(outbox.acknowledge(Acknowledgement { messages: 1, bytes: 0 }));
+            assert!(outbox.acknowledge(1));
             let rest: Vec<_> = std::iter::from_fn(|| outbox.next_frame()).collect();
             let kinds: Vec<_> = rest.iter().map(|frame| frame.kind).collect();
             if frames == 4 {
@@ -478,6 +497,34 @@ mod tests {
                 assert_eq!((&kinds[..], &rest[0].payload[..]), (&[RESUME, TOPIC, MESSAGE, MESSAGE][..], &[2][..]));
             }
         }
+    }
+
+    #[test]
+    fn what_is_cut_off_on_a_link_that_lives_on_is_not_kept_there() {
+        let budget = Budget::new(limits::REASSEMBLY);
+        let (mut outbox, mut inbox) = (Outbox::of_session(Budget::new(usize::MAX)), Inbox::new(budget.clone()));
+        let mut say = |Frame { kind, payload }| inbox.handle(kind, &payload, &|_| true).unwrap();
+        assert_eq!(outbox.break_off(), None);
+        for (topic, message) in [("chat", vec![1]), ("file", vec![2; 3 * PART]), ("chat", vec![3])] {
+            outbox.push(&topic.into(), message).unwrap();
+        }
+        assert_eq!(outbox.break_off(), None, "nothing of it was sent");
+        while budget.used() < 2 * PART {
+            say(outbox.next_frame().unwrap());
+        }
+        assert_eq!(say(outbox.break_off().unwrap()), Some(Received::Resume(1)), "none is acknowledged");
+        assert_eq!(budget.used(), 0);
+        // The next link gets all, and then cuts off in the middle of what is repeated.
+        outbox.restart();
+        while outbox.next_frame().is_some() {}
+        assert_eq!(outbox.break_off(), None);
+        assert!(outbox.acknowledge(2));
+        outbox.restart();
+        while budget.used() == 0 {
+            say(outbox.next_frame().unwrap());
+        }
+        assert_eq!(say(outbox.break_off().unwrap()), Some(Received::Resume(3)));
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]
@@ -506,7 +553,7 @@ mod tests {
         assert_eq!(outbox.push(&"chat".into(), Vec::new()), Err(QueueFull { message: Vec::new(), bound: Bound::All }));
         while outbox.next_frame().is_some() || other.next_frame().is_some() {}
         assert_eq!(outbox.bound(0), Some(Bound::All), "they are kept");
-        assert!(outbox.acknowledge(Acknowledgement { messages: 1, bytes: 0 }));
+        assert!(outbox.acknowledge(1));
         assert_eq!(budget.used(), (MESSAGES - 1) * limits::MESSAGE_WEIGHT);
         drop(outboxes);
         assert_eq!(budget.used(), 0);

@@ -9,7 +9,6 @@ mod sealed;
 use std::sync::Arc;
 
 use crate::budget::Memory;
-use crate::channel::inbox::Acknowledgement;
 use crate::channel::outbox::{Outbox, QueueFull};
 use crate::channel::peersockets::Standing;
 use crate::conversation::{Conversation, Established, Heard, LinkEvent, Surroundings};
@@ -123,14 +122,24 @@ impl Link {
         self.conversation.take_outbox()
     }
 
+    /// The same, where this link lives on: the other end is not to keep what is cut off on it.
+    pub fn move_outbox(&mut self) -> Outbox {
+        self.conversation.move_outbox()
+    }
+
     /// What waits is sent on this link from now on.
     pub fn give_outbox(&mut self, outbox: Outbox) {
         self.conversation.give_outbox(outbox);
     }
 
-    /// The other end of the session has this.
-    pub fn handle_acknowledgement(&mut self, acknowledgement: Acknowledgement) -> Result<(), LinkError> {
-        self.conversation.handle_acknowledgement(acknowledgement)
+    /// So many bytes have come on this link of messages that are not whole at the other end.
+    pub fn note_arrived(&mut self, bytes: u64) {
+        self.conversation.note_arrived(bytes);
+    }
+
+    /// The other end of the session has so many messages.
+    pub fn handle_acknowledgement(&mut self, count: u64) -> Result<(), LinkError> {
+        self.conversation.handle_acknowledgement(count)
     }
 
     /// Tells the other end of the session that so many messages have arrived, and what of the next ones came on this link.

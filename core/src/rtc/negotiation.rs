@@ -89,9 +89,14 @@ impl Negotiation {
         self.actions.pop_front()
     }
 
-    /// Begins an attempt, unless one is under way.
+    /// Whether an attempt may begin: none is under way, and there is a number for it.
+    pub fn may_begin(&self) -> bool {
+        self.connection.is_none() && self.attempt < MAX_UINT
+    }
+
+    /// Begins an attempt, if it may.
     pub fn begin(&mut self) {
-        if self.connection.is_none() && self.attempt < MAX_UINT {
+        if self.may_begin() {
             self.connect(self.attempt + 1);
             self.offer(false);
         }
@@ -130,8 +135,11 @@ impl Negotiation {
         let is_current = attempt == self.attempt && self.connection.is_some();
         match said {
             Said::Offer(description) if attempt > self.attempt || is_current => self.hear_offer(attempt, description),
-            // It learns which attempts are over.
-            Said::Offer(_) => self.say(Said::Close),
+            // It learns which attempts are over; the one that is under way is not.
+            Said::Offer(_) => {
+                let attempt = self.attempt - u64::from(self.connection.is_some());
+                self.actions.push_back(Action::Signal(Signal { attempt, said: Said::Close }));
+            }
             Said::Answer(description) if is_current => self.hear_answer(description),
             Said::Candidate(candidate) if is_current => self.hear_candidate(candidate),
             Said::Close if attempt >= self.attempt => {
@@ -378,6 +386,22 @@ mod tests {
             assert_eq!(actions(&mut negotiation), [Action::Signal(signal(7, Said::Close))]);
         }
         assert!(!negotiation.is_under_way());
+        // The one that is under way is not over.
+        negotiation.begin();
+        actions(&mut negotiation);
+        negotiation.handle_signal(offer(7));
+        assert_eq!(actions(&mut negotiation), [Action::Signal(signal(7, Said::Close))]);
+        assert!(negotiation.is_under_way());
+    }
+
+    #[test]
+    fn behind_the_last_number_no_attempt_begins() {
+        let mut negotiation = Negotiation::new(false);
+        assert!(negotiation.may_begin());
+        negotiation.handle_signal(signal(MAX_UINT, Said::Close));
+        assert!(!negotiation.may_begin());
+        negotiation.begin();
+        assert_eq!(actions(&mut negotiation), []);
     }
 
     #[test]

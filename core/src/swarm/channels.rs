@@ -31,6 +31,7 @@ impl Swarm {
                 return;
             };
             connection.restart_at = None;
+            connection.has_way = connectivity == Connectivity::Connected;
             match connectivity {
                 Connectivity::Connected => {}
                 // Both look for another way only if the one who is to do it does not.
@@ -106,8 +107,9 @@ impl Swarm {
         if let Some(direct) = self.direct_to(now, peer).filter(|_| is_offer)
             && direct.negotiation.would_begin(signal.attempt)
         {
-            let (has_one, is_invited) = (direct.connection.is_some(), direct.invitations.take(now));
-            let may_begin = is_invited && (has_one || self.has_place_for(now, peer));
+            let has_one = direct.connection.is_some();
+            let is_invited = direct.invitations.take(now) && self.mesh.invitations.take(now);
+            let may_begin = is_invited && (has_one || self.make_place_for(now, peer));
             if let Some(direct) = self.directs.get_mut(&peer).filter(|_| !may_begin) {
                 direct.negotiation.refuse(signal.attempt);
                 return self.act(now, peer);
@@ -158,6 +160,12 @@ impl Swarm {
     pub(super) fn is_direct_to(&self, peer: PeerId) -> bool {
         let connection = self.directs.get(&peer).and_then(|direct| direct.connection.as_ref());
         connection.is_some_and(|connection| connection.proved_at.is_some())
+    }
+
+    /// Whether there is a way for a data channel, as far as the browser knows.
+    pub(super) fn has_way(&self, socket: SocketId) -> bool {
+        let connection = self.peer_of_channel(socket).and_then(|peer| self.directs.get(&peer)?.connection.as_ref());
+        connection.is_some_and(|connection| connection.has_way)
     }
 
     /// The device that a data channel goes to, if it is still in use.

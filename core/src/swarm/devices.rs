@@ -25,7 +25,7 @@ pub struct Device {
     pub peer: PeerId,
     /// Its public key.
     pub key: Key,
-    /// Its proved links. We send on the first: the oldest, until it does not answer and another one does.
+    /// Its proved links. We send on the first: the data channel once it answers, else the oldest that does.
     pub links: Vec<LinkId>,
     /// Without a session: the link that its last message came on.
     pub heard_on: Option<LinkId>,

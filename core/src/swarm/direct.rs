@@ -41,6 +41,8 @@ pub struct Connection {
     pub begun_at: Time,
     /// Since when the device has proved the drive key on it.
     pub proved_at: Option<Time>,
+    /// Whether there is a way to the device, as far as the browser knows.
+    pub has_way: bool,
     /// When this side looks for another way, having lost the one it had.
     pub restart_at: Option<Time>,
     /// When the buffer was looked at last.
@@ -104,6 +106,7 @@ impl Connection {
             link: None,
             begun_at: now,
             proved_at: None,
+            has_way: true,
             restart_at: None,
             looked_at: now,
             stalled: None,

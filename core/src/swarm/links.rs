@@ -7,6 +7,7 @@ use super::handles::Handles;
 use super::output::{Output, PeerId, Report};
 use super::transport::Room;
 use super::{Attached, Carrier, LinkId, Pending, Swarm};
+use crate::channel::inbox::Acknowledgement;
 use crate::channel::peersockets::Standing;
 use crate::code::Code;
 use crate::conversation::{LinkEvent, Surroundings};
@@ -214,15 +215,18 @@ impl Swarm {
                 self.deliver(peer, &topic, bytes);
             }
             LinkEvent::Lost { number, topic, length } => {
-                if number.map(|number| self.receive(now, peer, number, 0)).transpose()? != Some(false) {
+                if number.map(|number| self.receive(now, peer, number, length)).transpose()? != Some(false) {
                     self.report_loss(peer, &topic, length);
                 }
             }
-            LinkEvent::Unwanted(number) => {
-                self.receive(now, peer, number, 0)?;
+            LinkEvent::Unwanted { number, length } => {
+                self.receive(now, peer, number, length)?;
             }
             LinkEvent::Part(arrived) => self.receive_part(now, peer, arrived),
-            LinkEvent::Acknowledged(what) => self.acknowledge(peer, what)?,
+            LinkEvent::Acknowledged(Acknowledgement { messages, bytes }) => {
+                self.acknowledge(peer, messages)?;
+                self.note_arrived(peer, id, bytes);
+            }
             LinkEvent::Goodbye(after) => self.handle_goodbye(now, peer, after),
             LinkEvent::SessionOffered => self.begin_session(now, id, peer),
             LinkEvent::Signal(signal) => self.hear_signal(now, peer, signal),

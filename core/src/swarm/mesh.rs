@@ -1,5 +1,6 @@
 //! Which of the devices are connected to directly: as many as this device may, those with the most traffic (PROTOCOL.md §15).
 
+use super::bucket::Bucket;
 use super::direct::{Connection, Direct};
 use super::output::PeerId;
 use super::{Carrier, LinkId, Swarm};
@@ -10,10 +11,12 @@ use crate::time::Time;
 const WORTH: u64 = 2;
 
 /// When something is to be done about the mesh.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mesh {
     /// How many devices may be connected to directly.
     pub most: usize,
+    /// How often remotes may make us begin one, all together.
+    pub invitations: Bucket,
     /// When the next connection may begin.
     next_at: Time,
     /// When it is looked at again who has most to say.
@@ -22,7 +25,12 @@ pub(super) struct Mesh {
 
 impl Mesh {
     pub fn new(most: usize) -> Self {
-        Self { most: most.min(limits::DEVICES), ..Self::default() }
+        Self {
+            most: most.min(limits::DEVICES),
+            invitations: Bucket::new(Time::default(), limits::INVITATIONS_PER_SECOND, limits::INVITATIONS_OF_ALL),
+            next_at: Time::default(),
+            review_at: None,
+        }
     }
 }
 
@@ -47,10 +55,14 @@ impl Swarm {
         Some(self.directs.get_or_insert_with(peer, || Direct::new(now, peer, is_polite)))
     }
 
-    /// Whether one more device may be connected to directly: this one, if another with less traffic has to make way.
-    pub(super) fn has_place_for(&mut self, now: Time, peer: PeerId) -> bool {
+    /// Whether one more device may be connected to directly. Another one with less traffic makes way, though not for a device that
+    /// refused the last time.
+    pub(super) fn make_place_for(&mut self, now: Time, peer: PeerId) -> bool {
         if self.channels().count() < self.mesh.most {
             return true;
+        }
+        if self.directs.get(&peer).is_some_and(|direct| direct.negotiation.was_refused()) {
+            return false;
         }
         match self.least_of_the_connected(now) {
             Some((least, weight)) if self.weight(peer) > WORTH * weight + limits::CHANNEL_MESSAGE as u64 => {
@@ -97,7 +109,9 @@ impl Swarm {
             let Some(peer) = due.max_by_key(|peer| self.weight(*peer)) else {
                 return;
             };
-            let may_begin = self.can_signal(peer) && self.has_place_for(now, peer);
+            let is_able = |direct: &Direct| direct.negotiation.may_begin();
+            let may_begin =
+                self.can_signal(peer) && self.directs.get(&peer).is_some_and(is_able) && self.make_place_for(now, peer);
             let Some(direct) = self.directs.get_mut(&peer) else {
                 return;
             };

@@ -19,7 +19,7 @@ pub struct PeerId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandleId(pub u32);
 
-/// One attempt to reach a relay or a drive peer. Whatever is said of an attempt that is over is ignored.
+/// One attempt to reach a relay, a drive peer, or a device directly. Whatever is said of an attempt that is over is ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketId(pub u32);
 
@@ -132,9 +132,9 @@ pub enum Event {
 pub enum State {
     /// No relay and no drive peer has answered yet.
     Connecting,
-    /// The drive's room is joined on one relay at least, or one drive peer is here.
+    /// The drive's room is joined on one relay at least, or a device is here that needs none.
     Ready,
-    /// No relay and no drive peer can be reached; they are tried again and again.
+    /// No relay can be reached and no such device is here; it is tried again and again.
     Offline,
     /// Closed by the application.
     Closed,

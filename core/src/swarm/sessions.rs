@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::devices::{Admission, Change, Device, Due, Loss};
 use super::output::{PeerId, Report, State};
 use super::{Attached, Carrier, LinkId, Swarm};
-use crate::channel::inbox::Acknowledgement;
 use crate::channel::outbox::{Bound, Outbox, QueueFull};
 use crate::code::Code;
 use crate::error::{ChannelViolation, LinkError};
@@ -49,7 +48,7 @@ impl Swarm {
             attached.link.give_outbox(path.outbox.take().unwrap_or_else(|| Outbox::of_session(memory)));
         }
         if let Some(count) = acknowledged
-            && self.acknowledge(peer, Acknowledgement { messages: count, bytes: 0 }).is_err()
+            && self.acknowledge(peer, count).is_err()
         {
             // It has messages that we never sent: what we knew of it is forgotten, and it must learn that.
             self.tell(peer, change);
@@ -200,17 +199,28 @@ impl Swarm {
         }
     }
 
-    /// What a device has of our messages.
-    pub(super) fn acknowledge(&mut self, peer: PeerId, what: Acknowledgement) -> Result<(), LinkError> {
-        // Whoever has said its last words keeps nothing that they could be about.
-        let is_closed = self.state == State::Closed;
-        let Some(device) = self.devices.get_mut(peer).filter(|device| device.path.is_some() && !is_closed) else {
-            return Ok(());
-        };
-        match device.links.first().and_then(|first| self.links.get_mut(first)) {
-            Some(attached) => attached.link.handle_acknowledgement(what),
+    /// A device has so many of our messages.
+    pub(super) fn acknowledge(&mut self, peer: PeerId, count: u64) -> Result<(), LinkError> {
+        match self.sending_link(peer) {
+            Some((_, attached)) => attached.link.handle_acknowledgement(count),
             None => Ok(()),
         }
+    }
+
+    /// So many bytes have come on a link of messages that a device does not have whole: what it says of others is of no use any more.
+    pub(super) fn note_arrived(&mut self, peer: PeerId, id: LinkId, bytes: u64) {
+        if let Some((_, attached)) = self.sending_link(peer).filter(|(first, _)| *first == id) {
+            attached.link.note_arrived(bytes);
+        }
+    }
+
+    /// The link on which a device with a session is sent messages.
+    fn sending_link(&mut self, peer: PeerId) -> Option<(LinkId, &mut Attached)> {
+        // Whoever has said its last words keeps nothing that they could be about.
+        let is_closed = self.state == State::Closed;
+        let device = self.devices.get(peer).filter(|device| device.path.is_some() && !is_closed)?;
+        let first = *device.links.first()?;
+        Some((first, self.links.get_mut(&first)?))
     }
 
     /// Says on a link what has arrived, if it is time.
@@ -341,15 +351,18 @@ impl Swarm {
         device.links.rotate_left(1);
         self.note_links(peer);
         if let Some(attached) = self.links.get_mut(&first) {
-            let outbox = attached.link.take_outbox();
+            let outbox = attached.link.move_outbox();
+            self.queue_link(first);
             self.pass_on(peer, outbox);
         }
     }
 
-    /// Sends to a device on its data channel, on which it was heard and has answered, and not through a relay any more.
+    /// Sends to a device on its data channel, on which it was heard and has answered, and not through a relay any more. What was under
+    /// way when a way was lost does not bring it back.
     fn prefer_channel(&mut self, peer: PeerId, id: LinkId) {
-        let has_answered = |attached: &Attached| {
-            matches!(attached.carrier, Carrier::Channel(_)) && attached.link.round_trip().is_some()
+        let has_answered = |attached: &Attached| match attached.carrier {
+            Carrier::Channel(socket) => attached.link.round_trip().is_some() && self.has_way(socket),
+            _ => false,
         };
         if self.links.get(&id).is_some_and(has_answered) {
             self.prefer(peer, id);
@@ -358,10 +371,12 @@ impl Swarm {
 
     /// Sends to a device through a relay again, if it can be reached so.
     pub(super) fn prefer_relay(&mut self, peer: PeerId) {
-        let is_circuit =
-            |id: &&LinkId| self.links.get(id).is_some_and(|it| matches!(it.carrier, Carrier::Circuit { .. }));
+        let is_sound = |attached: &Attached| {
+            matches!(attached.carrier, Carrier::Circuit { .. }) && attached.link.asked_at().is_none()
+        };
+        let is_sound = |id: &&LinkId| self.links.get(id).is_some_and(is_sound);
         let links = self.devices.get(peer).map(|device| &device.links);
-        if let Some(circuit) = links.and_then(|links| links.iter().find(is_circuit)).copied() {
+        if let Some(circuit) = links.and_then(|links| links.iter().find(is_sound)).copied() {
             self.prefer(peer, circuit);
         }
     }
@@ -388,7 +403,8 @@ impl Swarm {
         device.links[..=position].rotate_right(1);
         self.note_links(peer);
         if let Some(attached) = self.links.get_mut(&first) {
-            let outbox = attached.link.take_outbox();
+            let outbox = attached.link.move_outbox();
+            self.queue_link(first);
             self.pass_on(peer, outbox);
         }
     }

@@ -1,4 +1,4 @@
-//! The swarm's sockets to relays and drive peers: what their owner tells, and when they are opened again.
+//! The swarm's sockets to relays, drive peers and devices: what their owner tells, and when they are opened again.
 
 use super::devices::Loss;
 use super::endpoint::{Endpoint, Phase, backoff};

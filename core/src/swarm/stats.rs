@@ -92,7 +92,7 @@ pub struct PeerStats {
     /// From a question to its answer, as it was measured last on the link that we send to it on; `None` if it was not yet, or if the
     /// peer answers no questions.
     pub round_trip: Option<Duration>,
-    /// URL of the relay that it goes through, or of the peer; none on a stream of the host's.
+    /// URL of the relay that it goes through, or of the drive peer; none on a data channel and on a stream of the host's.
     pub url: Option<String>,
     /// What went to and fro.
     pub traffic: Traffic,
