@@ -150,6 +150,22 @@ fn devices_that_offer_at_once_agree() {
 }
 
 #[test]
+fn signals_that_are_lost_with_their_relay_cost_seconds() {
+    let latency = Duration::from_millis(20);
+    // The offer, its answer, and candidates are on their way.
+    for lost in 1..12 {
+        let (mut world, ..) = directly_met();
+        world.weather = Weather::new(latency, Duration::ZERO, Random::from_seed([1; 32]));
+        world.advance(limits::DIRECT_SOON + lost * latency / 2);
+        for device in 0..2 {
+            world.cut(device, 0);
+        }
+        world.advance(seconds(6.0));
+        expect_routes(&world, Route::Direct);
+    }
+}
+
+#[test]
 fn whoever_leaves_returns_every_connection() {
     let (mut world, watches, _) = directly_met();
     world.advance(seconds(0.1));

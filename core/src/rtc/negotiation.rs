@@ -79,6 +79,11 @@ impl Negotiation {
         self.connection.is_some()
     }
 
+    /// Whether an offer waits for its answer.
+    pub fn is_unanswered(&self) -> bool {
+        self.connection.as_ref().is_some_and(|connection| connection.has_offered)
+    }
+
     /// Whether the remote wanted no connection when it was offered the last one.
     pub fn was_refused(&self) -> bool {
         self.was_refused

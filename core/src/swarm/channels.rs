@@ -179,6 +179,17 @@ impl Swarm {
         self.directs.get(&peer)?.connection.as_ref()?.link
     }
 
+    /// A link is over that signals may have gone on: an attempt that is not settled may wait for what was lost with it, and is given up.
+    pub(super) fn give_up_unsettled(&mut self, now: Time, peer: PeerId) {
+        let is_unsettled = |direct: &Direct| {
+            let is_unproved = direct.connection.as_ref().is_some_and(|connection| connection.proved_at.is_none());
+            is_unproved || direct.negotiation.is_unanswered()
+        };
+        if self.directs.get(&peer).is_some_and(is_unsettled) {
+            self.close_channel(now, peer);
+        }
+    }
+
     /// Forgets what there was between this device and another: with the next session attempts are counted anew.
     pub(super) fn forget_channel(&mut self, now: Time, peer: PeerId) {
         self.close_channel(now, peer);

@@ -94,6 +94,9 @@ impl Swarm {
         if loss == Loss::Closed {
             self.doubt(now, peer);
         }
+        if loss != Loss::Goodbye && matches!(attached.carrier, Carrier::Circuit { .. }) {
+            self.give_up_unsettled(now, peer);
+        }
         self.tell(peer, change);
     }
 
