@@ -59,9 +59,10 @@ const spoilers = {
     });
   },
 };
-/** How often it does so at least while two others talk, and how many messages each of them sends the other at a time. */
+/** How often it does so at least while two others talk, and how many messages each of them sends the other at a time, so often at least. */
 const HARMS = 4;
 const SHARE = 500;
+const SHARES = 8;
 /** Bytes that each of the others sends it, and what their memory may gain: no more than it floods them with on one connection. */
 const SENT = 1_048_576;
 const KEPT = 8 * 1_048_576;
@@ -102,18 +103,15 @@ for (const [what, spoil] of Object.entries(spoilers)) {
     const before = `window.harms = 0; window.spoil = (channel) => (${spoil})(channel, () => { window.harms += 1; });`;
     const hostile = await openDirect(t, browser, { ...options, before });
     await Promise.all(people.map((person) => person.evaluate(() => joins.next())));
-    for (const person of people) {
-      await person.evaluate((bytes) => {
-        for (let sent = 0; sent < bytes; sent += 16_384) topic.send(2, new Uint8Array(16_384));
-      }, SENT);
-    }
     let count = 0;
-    for (let harms = 0; harms < HARMS || count < 10 * SHARE; harms = await hostile.evaluate(() => harms)) {
+    for (let harms = 0; harms < HARMS || count < SHARES * SHARE; harms = await hostile.evaluate(() => harms)) {
       count += SHARE;
-      await Promise.all(people.map((person) => person.evaluate(({ share, count }) => {
+      const bytes = count <= SHARES * SHARE ? SENT / SHARES : 0;
+      await Promise.all(people.map((person) => person.evaluate(({ share, count, bytes }) => {
+        for (let sent = 0; sent < bytes; sent += 16_384) topic.send(2, new Uint8Array(16_384));
         window.allowed += share;
         return reached(count);
-      }, { share: SHARE, count })));
+      }, { share: SHARE, count, bytes })));
     }
     for (const person of people) {
       assert.equal(await person.evaluate(() => numbers.findIndex((number, index) => number !== index)), -1, 'each once, in order');
