@@ -46,7 +46,7 @@ async function takePictures(relay, open) {
   await ana.locator('#message').fill('Still there?');
   relay.kill('SIGKILL');
   await ana.locator('.note', { hasText: 'npm start' }).waitFor();
-  await ana.locator('.event', { hasText: 'left' }).nth(1).waitFor();
+  await ana.locator('#state', { hasText: 'peers only' }).waitFor();
   await take(ana, 'relay-down');
 }
 

@@ -1,6 +1,8 @@
 import { byId, element } from './dom.js';
 import { isOnThisComputer } from './origin.js';
 
+/** How often it is looked whether there is a relay, in milliseconds. */
+const LOOK = 1_000;
 /** Notes shown at once at most. */
 const NOTES = 3;
 /** Characters of a note at most. */
@@ -41,6 +43,7 @@ export class Status {
     sockets.addEventListener('state', ({ state }) => this.#show(state));
     sockets.addEventListener('error', (event) => this.report(event));
     this.#show(sockets.state);
+    setInterval(() => this.#lookForRelay(sockets), LOOK);
   }
 
   /** The package itself is not there. */
@@ -65,6 +68,16 @@ export class Status {
     place.dataset.state = state;
     place.textContent = LABELS[state] ?? state;
     if (state === 'ready') for (const title of [...this.#notes.keys()]) this.#drop(title);
+  }
+
+  /** Peers that are directly connected keep the state while no relay can be reached: nobody new is met then. */
+  #lookForRelay(sockets) {
+    if (this.#state !== 'ready') return;
+    const hasRelay = sockets.stats().relays.some(({ state }) => state === 'joined');
+    const [place, label] = [byId('state'), hasRelay ? LABELS.ready : 'Connected to peers only'];
+    // It is read out whenever it is written.
+    if (place.textContent !== label) place.textContent = label;
+    if (hasRelay) this.#drop(RELAY_DOWN[0]);
   }
 
   /** One note for each kind of trouble, and while there is no connection no second one, dismissed or not. */

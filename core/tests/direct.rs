@@ -25,6 +25,11 @@ fn directly_met_if(succeeds: bool) -> (World, [HandleId; 2], [HandleId; 2]) {
     (world, watches, topics)
 }
 
+/// Sets what one way between a device and a relay takes.
+fn set_latency(world: &mut World, milliseconds: u64) {
+    world.weather = Weather::new(Duration::from_millis(milliseconds), Duration::ZERO, Random::from_seed([1; 32]));
+}
+
 fn routes(world: &World, device: usize) -> Vec<Route> {
     world.devices[device].swarm.stats().peers.iter().map(|peer| peer.route).collect()
 }
@@ -130,6 +135,24 @@ fn when_both_links_die_at_once_nothing_is_lost() {
 
 #[test]
 fn devices_that_offer_at_once_agree() {
+    let (mut world, watches, topics) = directly_met();
+    let begun = |world: &World| [world.peer_connections(0), world.peer_connections(1)];
+    world.relays[0].is_lagging = true;
+    world.advance(limits::DIRECT_SOON);
+    assert_eq!(begun(&world).iter().sum::<usize>(), 1, "the other leaves it to that one for a while");
+    world.advance(limits::DIRECT_AFTER);
+    assert_eq!(begun(&world), [1, 1], "the offer is still on its way");
+    world.release(0);
+    world.advance(seconds(1.0));
+    expect_routes(&world, Route::Direct);
+    assert_eq!(begun(&world), [1, 1]);
+    send_both(&mut world, topics, 0..10);
+    world.settle();
+    expect_both(&mut world, watches, topics, 0..10);
+}
+
+#[test]
+fn devices_whose_connection_breaks_have_another_whoever_is_the_first_to_try() {
     for seed in 0..200u8 {
         let mut world = World::new(1);
         world.direct_peers = 32;
@@ -151,12 +174,12 @@ fn devices_that_offer_at_once_agree() {
 
 #[test]
 fn signals_that_are_lost_with_their_relay_cost_seconds() {
-    let latency = Duration::from_millis(20);
+    const LATENCY: u64 = 20;
     // The offer, its answer, and candidates are on their way.
     for lost in 1..12 {
         let (mut world, ..) = directly_met();
-        world.weather = Weather::new(latency, Duration::ZERO, Random::from_seed([1; 32]));
-        world.advance(limits::DIRECT_SOON + lost * latency / 2);
+        set_latency(&mut world, LATENCY);
+        world.advance(limits::DIRECT_SOON + Duration::from_millis(lost * LATENCY / 2));
         for device in 0..2 {
             world.cut(device, 0);
         }

@@ -1,3 +1,5 @@
+import { attempt } from './attempt.js';
+import { thrownText } from './text.js';
 import type { IceServer, PeerSocketsOptions } from './peer-sockets.js';
 import type { Page } from './page.js';
 import type { Prepared } from './seam.js';
@@ -24,12 +26,31 @@ export function chooseDirect({ direct = true, directPeers = PEERS, iceServers }:
 }
 
 /**
- * Whether the page's `<meta name="peersockets-direct">` lets peers connect directly: unless it says `false`.
+ * Whether the page's `<meta name="peersockets-direct">` lets peers connect directly: if there is none, or it says `true`. What else it says
+ * was not meant to show anybody an address.
  *
  * @internal
  */
 export function allowsDirect(page: Page): boolean {
-  return page.meta('peersockets-direct')[0]?.trim().toLowerCase() !== 'false';
+  return page.meta('peersockets-direct').every((content) => content.trim().toLowerCase() === 'true');
+}
+
+/**
+ * Throws what the browser has against the servers, in its words. Where it makes no connection at all, they are not why.
+ *
+ * @internal
+ */
+export function tryServers({ directPeers, iceServers = [] }: Pick<Prepared, 'directPeers' | 'iceServers'>): void {
+  if (directPeers === 0 || iceServers.length === 0) return;
+  const make = (servers: IceServer[]) => {
+    new RTCPeerConnection({ iceServers: servers }).close();
+    return true;
+  };
+  try {
+    make(iceServers);
+  } catch (cause) {
+    if (attempt(() => make([]))) throw new TypeError(`the browser does not take iceServers: ${thrownText(cause)}`);
+  }
 }
 
 /** A server as it is now. */

@@ -3,7 +3,7 @@ import { isServer } from './page.js';
 /** Every error there is, and what whoever meets it in a page or worker can do. */
 const REMEDIES = {
   // What the page asked for
-  'bad-options': 'Pass a plain object, such as { drive, relays }, or nothing.',
+  'bad-options': 'Correct the value that is named, or leave it out where the default will do; nobody is connected to meanwhile.',
   'unknown-option': 'Correct the name; a page with a wrong one connects to nobody.',
   'bad-drive': 'Name the drive as hyper:// and 64 hex digits or 52 z-base-32 letters, in install({ drive }) or <meta name="hyperdrive">.',
   'bad-relay-url': 'Name at most 3 relays, each by a ws:// or wss:// URL, in install({ relays }) or <meta name="peersockets-relay">.',

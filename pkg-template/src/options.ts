@@ -1,5 +1,5 @@
 import { attempt } from './attempt.js';
-import { allowsDirect, chooseDirect } from './direct.js';
+import { allowsDirect, chooseDirect, tryServers } from './direct.js';
 import { chooseDrive } from './drive.js';
 import { PeerSocketsError } from './errors.js';
 import { loadWasm } from './load.js';
@@ -55,13 +55,15 @@ export function fillIn(options: PeerSocketsOptions, page: Page): Prepared {
   return orRefuse(() => {
     const drive = chooseDrive(options.drive, page);
     const peers = choosePeers(options.peers, page);
+    const direct = chooseDirect({ ...options, direct: options.direct ?? allowsDirect(page) });
+    tryServers(direct);
     return {
       ...(drive === undefined ? {} : { drive }),
       origin: page.hasDocument ? page.origin : 'null',
       relays: chooseRelays(options.relays, page, peers.length > 0),
       peers,
       isSecure: isSecurePage(page),
-      ...chooseDirect({ direct: allowsDirect(page), ...options }),
+      ...direct,
       ...chooseSessionTime(options.sessionTime),
     };
   });

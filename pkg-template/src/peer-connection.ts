@@ -134,6 +134,8 @@ export class PeerConnection {
       const connectivity = CONNECTIVITY.indexOf(connection.connectionState);
       if (connectivity >= 0) this.#tell?.(Told.connectivity, connectivity);
     };
+    // Nobody but a remote that does not keep to the protocol opens others.
+    connection.ondatachannel = ({ channel: other }) => other.close();
     channel.binaryType = 'arraybuffer';
     channel.bufferedAmountLowThreshold = LOW_WATER;
     channel.onopen = () => this.#tell?.(Told.opened);

@@ -43,11 +43,12 @@ export interface PeerSocketsOptions {
   peers?: string | string[];
   /**
    * Whether peers are connected to directly, by WebRTC, where the network allows it. What is sent goes through the relay first, and
-   * directly as soon as there is a way; without one, the relay stays. `false` for people whom no peer may learn the IP addresses of: a peer
-   * that is connected to directly sees this device's addresses, the one on its own network under a random name (mDNS); what is sent goes
-   * through relays only then, and they alone see them. Either way a relay sees no message, and nobody but peers sees what way is taken.
+   * directly as soon as there is a way; without one, the relay stays. `false` for people whose IP addresses no
+   * other page may learn: whoever is connected to directly sees where packets come from, whatever the browser hides from scripts, and
+   * anyone who has the drive key can be that peer. What is sent goes through relays and the drive peers in `peers` only then. Either way
+   * a relay sees no message.
    *
-   * Default: `true`, unless the page has `<meta name="peersockets-direct" content="false">`. In workers and processes, which have no WebRTC, all goes through relays.
+   * Default: `true`, unless the page has a `<meta name="peersockets-direct">` that says anything else, such as `false`. In workers and processes, which have no WebRTC, all goes through relays.
    */
   direct?: boolean;
   /**

@@ -36,10 +36,29 @@ test('a_page_says_so_in_its_head_too_unless_an_option_does', () => {
     const meta = (name) => (name === 'peersockets-direct' ? [content] : []);
     return fillIn(readOptions(options), { ...page, meta }).directPeers;
   };
-  for (const content of ['false', ' False ']) assert.equal(named(content), 0);
-  for (const content of ['true', '', 'no']) assert.equal(named(content), 32);
+  for (const content of ['false', ' False ', '', 'no', '0', 'flase']) assert.equal(named(content), 0, 'it was not meant to show anybody an address');
+  for (const content of ['true', ' True ']) assert.equal(named(content), 32);
+  assert.equal(named('false', { direct: undefined }), 0);
   assert.equal(named('false', { direct: true }), 32);
   assert.equal(named('true', { direct: false }), 0);
+});
+
+test('ice_servers_that_the_browser_refuses_are_told_in_its_words_and_its_own_limit_is_not_taken_for_that', () => {
+  const iceServers = [{ urls: 'turn:b.test' }];
+  let made = 0;
+  globalThis.RTCPeerConnection = class {
+    constructor({ iceServers: [server] }) {
+      if (server) throw new Error('no credential');
+      made += 1;
+    }
+    close() { made -= 1; }
+  };
+  const refused = { code: 'bad-options', reason: 'the options could not be read: the browser does not take iceServers: no credential' };
+  assert.throws(() => fillIn(readOptions({ iceServers }), page), refused);
+  assert.equal(made, 0, 'what was tried is closed');
+  assert.equal(fillIn(readOptions({ iceServers, direct: false }), page).directPeers, 0);
+  globalThis.RTCPeerConnection = class { constructor() { throw new Error('500 are enough'); } };
+  assert.deepEqual(fillIn(readOptions({ iceServers }), page).iceServers.map(({ urls }) => urls), ['turn:b.test']);
 });
 
 test('where_there_is_no_webrtc_nobody_is_connected_to_directly', () => {

@@ -134,9 +134,16 @@ impl Negotiation {
         self.say(Said::Close);
     }
 
-    /// The remote says something.
+    /// The remote says something. A description of more than one data section ends its attempt: sound, pictures and further sections would
+    /// be received beside all bounds.
     pub fn handle_signal(&mut self, signal: Signal) {
         let Signal { attempt, said } = signal;
+        if let Said::Offer(description) | Said::Answer(description) = &said
+            && attempt >= self.attempt
+            && !is_data_alone(description)
+        {
+            return self.refuse(attempt);
+        }
         let is_current = attempt == self.attempt && self.connection.is_some();
         match said {
             Said::Offer(description) if attempt > self.attempt || is_current => self.hear_offer(attempt, description),
@@ -286,6 +293,12 @@ impl Negotiation {
     }
 }
 
+/// Whether a description is of one section at most, and that of data (RFC 8866, §5.14; RFC 8841).
+fn is_data_alone(description: &str) -> bool {
+    let mut sections = description.lines().filter_map(|line| line.strip_prefix("m="));
+    sections.next().is_none_or(|section| section.starts_with("application ")) && sections.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -396,6 +409,25 @@ mod tests {
         actions(&mut negotiation);
         negotiation.handle_signal(offer(7));
         assert_eq!(actions(&mut negotiation), [Action::Signal(signal(7, Said::Close))]);
+        assert!(negotiation.is_under_way());
+    }
+
+    #[test]
+    fn a_description_of_more_than_data_ends_its_attempt() {
+        const DATA: &str = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\n";
+        for more in ["m=video 9 UDP/TLS/RTP/SAVPF 96\r\n", "m=audio 9 UDP/TLS/RTP/SAVPF 0\n", DATA] {
+            for description in [[DATA, more].concat(), [more, DATA].concat()] {
+                let mut negotiation = Negotiation::new(false);
+                negotiation.handle_signal(signal(1, Said::Offer(description.clone())));
+                assert_eq!(actions(&mut negotiation), [Action::Signal(signal(1, Said::Close))]);
+                let mut negotiation = offering(true);
+                let attempt = negotiation.attempt;
+                negotiation.handle_signal(signal(attempt, Said::Answer(description)));
+                assert_eq!(actions(&mut negotiation), [Action::End, Action::Signal(signal(attempt, Said::Close))]);
+            }
+        }
+        let mut negotiation = Negotiation::new(false);
+        negotiation.handle_signal(signal(1, Said::Offer(DATA.into())));
         assert!(negotiation.is_under_way());
     }
 
