@@ -104,6 +104,24 @@ fn whatever_becomes_of_a_direct_connection_messages_go_on_through_the_relay_and_
 }
 
 #[test]
+fn however_often_a_direct_connection_breaks_it_comes_again_within_seconds() {
+    // Soon after it came, and after it was sound for a while.
+    for sound in [seconds(1.0), limits::DIRECT_IS_SOUND_AFTER + seconds(1.0)] {
+        let (mut world, ..) = directly_met();
+        world.advance(seconds(1.0));
+        for round in 0..50 {
+            expect_routes(&world, Route::Direct);
+            world.advance(sound);
+            world.break_channel(round % 2, 0, Accident::Closed);
+            world.advance(seconds(0.01));
+            expect_routes(&world, Route::Relay);
+            // A pause of 1 or 2 s, half as long again at most, and the 3 s that are left to the other.
+            world.advance(seconds(6.1));
+        }
+    }
+}
+
+#[test]
 fn when_the_relay_stops_for_good_those_who_are_directly_connected_talk_on() {
     let (mut world, watches, topics) = directly_met();
     world.advance(seconds(0.1));
@@ -272,8 +290,13 @@ fn full_mesh(count: usize, direct_peers: usize) {
         }
     }
     let open: usize = devices.iter().map(|device| world.open_channels(*device)).sum();
-    println!("{open} channels of {}", count * direct);
-    assert!(open * 4 >= count * direct * 3, "{open} channels");
+    if direct == count - 1 {
+        assert_eq!(open, count * direct, "everybody is directly connected to everybody");
+        assert!(devices.iter().all(|device| routes(&world, *device) == vec![Route::Direct; direct]));
+    } else {
+        // Who comes late finds some with no place left.
+        assert!(open * 4 >= count * direct * 3, "{open} channels of {}", count * direct);
+    }
     for device in &devices {
         let mut heard: Vec<Vec<u8>> =
             world.messages(*device, topics[*device]).into_iter().map(|(_, message)| message).collect();
