@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { root } from '../scripts/paths.mjs';
 
 const file = join(root, 'bench/RESULTS.md');
+/** Before anything is built or measured, which is work too. */
+const [load] = loadavg();
 const TITLE = `# Results
 
 Written by \`npm run bench -- relay|page|direct|crypto\`. Anchors run in the same run, in turn with ours. Numbers of one machine say little about another;
@@ -53,11 +55,10 @@ export function goal(text, isMet) {
 function conditions(name, versions) {
   const processors = cpus();
   const machine = `${processors.length} × ${processors[0].model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release().split('-')[0]}`;
-  const load = loadavg()[0];
   const unrest = load > processors.length ? ': other work disturbed it, run it again when there is none' : '';
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
   const all = Object.entries({ ...versions, Node: process.versions.node }).map((pair) => pair.join(' ')).join(', ');
   return [
-    `\`npm run bench -- ${name}\`, ${new Date().toISOString().slice(0, 10)}, at ${commit}. ${machine}, load ${load.toFixed(1)}${unrest}.`, `${all}.`,
+    `\`npm run bench -- ${name}\`, ${new Date().toISOString().slice(0, 10)}, at ${commit}. ${machine}, load ${load.toFixed(1)} before${unrest}.`, `${all}.`,
   ].join('\n');
 }

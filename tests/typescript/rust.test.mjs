@@ -40,13 +40,22 @@ test('the_types_have_every_path_that_rust_names', async () => {
 
 test('the_longest_message_is_that_of_rust', () => assert.equal(LONGEST, MESSAGE));
 
+/** What a constant is in the text of a module, without underscores and quotes. */
+function constantOf(source, name) {
+  const value = new RegExp(`const ${name}(?:: &str)? = ([^;]+);`).exec(source)?.[1];
+  assert.ok(value, `no ${name}`);
+  return value.replace(/^['"](.*)['"]$/, '$1').replaceAll('_', '');
+}
+
+test('what_direct_connections_repeat_is_that_of_rust', async () => {
+  const direct = await read('pkg-template/src/direct.ts');
+  assert.equal(Number(constantOf(direct, 'PEERS')), limits.DIRECT_PEERS);
+  assert.equal(Number(constantOf(direct, 'MOST_PEERS')), limits.DEVICES);
+  assert.equal(Number(constantOf(await read('pkg-template/src/peer-connection.ts'), 'LOW_WATER')), limits.CHANNEL_LOW_WATER);
+});
+
 test('what_only_native_peers_repeat_is_that_of_rust', async () => {
   const native = (file) => read(`pkg-template/src/native/${file}`);
-  const constantOf = (source, name) => {
-    const value = new RegExp(`const ${name}(?:: &str)? = ([^;]+);`).exec(source)?.[1];
-    assert.ok(value, `no ${name}`);
-    return value.replace(/^['"](.*)['"]$/, '$1').replaceAll('_', '');
-  };
   assert.equal(Number(constantOf(await native('web-socket.ts'), 'RELAY_MESSAGE')), limits.RELAY_MESSAGE);
   assert.equal(Number(constantOf(await native('circuit.ts'), 'UNREAD')), limits.HOST_UNREAD);
   assert.equal(constantOf(await native('pairing.ts'), 'PROTOCOL'), constantOf(await read('core/src/channel/peersockets.rs'), 'PROTOCOL'));
