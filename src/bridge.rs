@@ -23,7 +23,7 @@ use crate::socket::Socket;
 #[wasm_bindgen]
 extern "C" {
     /// Where events go: `deliver(kind, handle, peerId, payload)`.
-    #[wasm_bindgen(js_name = Function, typescript_type = "Function")]
+    #[wasm_bindgen(js_name = Function)]
     pub type Deliver;
 
     /// Numbers go as numbers: as values of JavaScript each would cost a call more.

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use js_sys::Function;
 use peersockets_core::code::Code;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::quote::quoted;
@@ -9,7 +10,7 @@ use peersockets_core::swarm::{Config, HandleId, PeerId, Report, Swarm};
 use peersockets_core::time::Time;
 use wasm_bindgen::prelude::*;
 
-use crate::bridge::{Bridge, Deliver, error_object};
+use crate::bridge::{Bridge, error_object};
 use crate::options::Options;
 use crate::page;
 use crate::snapshot::Snapshot;
@@ -26,7 +27,7 @@ impl PeerSockets {
     ///
     /// Throws an error as `deliver` gets them if the drive cannot be read, and whatever the browser threw if it has no randomness.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: &Options, deliver: Deliver) -> Result<PeerSockets, JsValue> {
+    pub fn new(options: &Options, deliver: Function) -> Result<PeerSockets, JsValue> {
         let drive = drive_key(options).map_err(error_object)?;
         let seed = page::random_seed()?;
         let (relays, drive_peers) = (options.relays(), options.peers());
@@ -40,7 +41,7 @@ impl PeerSockets {
             direct_peers: options.direct_peers(),
         };
         let swarm = Swarm::new(page::now(), seed, drive, config);
-        let bridge = Bridge::new(swarm, deliver, options);
+        let bridge = Bridge::new(swarm, deliver.unchecked_into(), options);
         bridge.schedule();
         Ok(PeerSockets { bridge })
     }
