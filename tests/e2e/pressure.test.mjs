@@ -74,7 +74,7 @@ async function keepPace([sender, receiver]) {
     }
     return { most, drains: drained.all.length };
   }, { count, piece: PIECE, high: MIB });
-  assert.equal(most, MIB + 16 * WEIGHT, 'the message that goes beyond is the last');
+  assert.ok(most > MIB && most <= MIB + PIECE + WEIGHT, `${most} bytes: the message that goes beyond is the last`);
   assert.ok(drains >= count * PIECE / (2 * MIB), `${drains} drains`);
   const arrived = await receiver.evaluate(async (count) => (await messages.take(count)).map(({ message }) => message[0]), count);
   assert.deepEqual(arrived, Array.from({ length: count }, (_, number) => number % 256));
