@@ -21,7 +21,7 @@ use peersockets_core::time::{Duration, Time};
 use peersockets_core::wire::encoding::{Encode, MAX_UINT, Reader};
 use peersockets_fuzz::connection::Connection;
 use peersockets_fuzz::peer::Peer;
-use peersockets_fuzz::{device, drive, entropy};
+use peersockets_fuzz::{device, drive, entropy, taken_apart};
 
 const STEPS: usize = 64;
 const LINKS: usize = 32;
@@ -352,7 +352,9 @@ impl Meeting {
         while let Some(frame) =
             self.links[index].secure.poll_frame(limits::SEALED_FRAME).expect("we write what can be read")
         {
-            self.hear(index, &frame);
+            for frame in taken_apart(frame) {
+                self.hear(index, &frame);
+            }
         }
         if self.links[index].open() {
             self.last_proof = self.links[index].device;

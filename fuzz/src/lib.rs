@@ -9,6 +9,7 @@ use peersockets_core::drive::DriveKey;
 use peersockets_core::link::{Beginning, Link};
 use peersockets_core::secure::{DeviceKey, Entropy, Role};
 use peersockets_core::time::Time;
+use peersockets_core::wire::encoding::{Encode, Reader};
 
 /// One step of a run: what to do, and with which bytes.
 pub struct Step<'a> {
@@ -26,6 +27,29 @@ pub fn steps(mut input: &[u8]) -> impl Iterator<Item = Step<'_>> {
         input = rest;
         Some(Step { what: *what, bytes })
     })
+}
+
+/// The frames of a batch of ours, or the one that it is.
+pub fn taken_apart(frame: Vec<u8>) -> Vec<Vec<u8>> {
+    if !frame.starts_with(&[0, 0]) {
+        return vec![frame];
+    }
+    let mut reader = Reader::new(&frame[2..]);
+    let mut channel = reader.uint().expect("a channel");
+    let mut frames = Vec::new();
+    while !reader.is_empty() {
+        match reader.buffer().expect("a message") {
+            [] => channel = reader.uint().expect("a channel"),
+            message => {
+                let mut frame = Vec::new();
+                frame.put_uint(channel);
+                frame.extend_from_slice(message);
+                frames.push(frame);
+            }
+        }
+    }
+    assert!(frames.len() > 1, "one by itself is no batch");
+    frames
 }
 
 pub fn drive() -> DriveKey {
