@@ -162,6 +162,15 @@ impl Outbox {
         self.weight() - arrived.min(self.bytes)
     }
 
+    /// What all of it takes at most, if it is said at one stroke on another link: with the names of topics, and what the fields and
+    /// parts of a message take, which is less than [`limits::MESSAGE_WEIGHT`].
+    pub fn words(&self) -> usize {
+        let kept = self.session.iter().flat_map(|session| &session.kept);
+        let kept = kept.map(|(topic, message)| topic.len() + message.len());
+        let waiting = |slot: &Slot| slot.queue.iter().map(|message| slot.topic.len() + message.len()).sum::<usize>();
+        kept.chain(self.slots.iter().map(waiting)).sum::<usize>() + self.messages() * limits::MESSAGE_WEIGHT
+    }
+
     /// Whether nothing is to be sent.
     pub fn is_empty(&self) -> bool {
         self.waiting == 0 && self.to_repeat().is_none()

@@ -9,7 +9,7 @@ use crate::limits;
 use crate::rendezvous::ToRelay;
 use crate::rtc::negotiation::Action;
 use crate::rtc::signal::{Said, Signal};
-use crate::rtc::{Candidate, Connectivity};
+use crate::rtc::{Candidate, Connectivity, IceServer};
 use crate::secure::Role;
 use crate::time::Time;
 
@@ -240,7 +240,13 @@ impl Swarm {
         if let Some(direct) = self.directs.get_mut(&peer) {
             direct.begin_at = None;
             direct.connection = Some(Connection::new(now, socket));
-            let ice_servers = self.relays.iter().flat_map(|relay| relay.ice_servers.iter().cloned()).collect();
+            // What several relays name is asked once.
+            let mut ice_servers: Vec<IceServer> = Vec::new();
+            for server in self.relays.iter().flat_map(|relay| &relay.ice_servers) {
+                if !ice_servers.contains(server) {
+                    ice_servers.push(server.clone());
+                }
+            }
             self.output(Output::Connect { socket, ice_servers });
         }
     }

@@ -387,7 +387,7 @@ impl Swarm {
     /// Last words go through relays where they fit: what is written to a WebSocket goes out after the page is gone, what is written to a
     /// data channel may not.
     pub(super) fn leave_channels(&mut self) {
-        let fits = |device: &&Device| self.outbox(device).is_some_and(|outbox| outbox.bytes() <= limits::LAST_WORDS);
+        let fits = |device: &&Device| self.outbox(device).is_some_and(|outbox| outbox.words() <= limits::LAST_WORDS);
         let brief: Vec<PeerId> = self.devices.kept().filter(fits).map(|device| device.peer).collect();
         for peer in brief {
             self.prefer_relay(peer);
