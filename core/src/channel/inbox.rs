@@ -323,6 +323,23 @@ mod tests {
     }
 
     #[test]
+    fn on_resume_topics_are_declared_anew_and_what_was_incomplete_is_given_back() {
+        let mut inbox = inbox(100);
+        inbox.handle(TOPIC, b"\x01\x04file", &wanted).unwrap();
+        inbox.handle(FIRST, &part(0, Some(6), b"abc"), &wanted).unwrap();
+        assert_eq!(inbox.handle(RESUME, &[3], &wanted), Ok(Some(Received::Resume(3))));
+        assert_eq!((inbox.budget.used(), inbox.arrived()), (0, 0));
+        for slot in 0..2 {
+            let undeclared = Err(LinkError::Channel(ChannelViolation::Slot));
+            assert_eq!(inbox.handle(MESSAGE, &part(slot, None, b"a"), &wanted), undeclared);
+        }
+        // What was cut off is no obstacle to its slot.
+        inbox.handle(TOPIC, b"\0\x04chat", &wanted).unwrap();
+        assert_eq!(inbox.handle(NEXT, &part(0, None, b"d"), &wanted), Err(LinkError::Channel(ChannelViolation::Part)));
+        assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"a"), &wanted), Ok(message(b"a")));
+    }
+
+    #[test]
     fn every_malformed_channel_message_ends_the_link() {
         use ChannelViolation::{MessageTooLong, Part, Slot, TopicName};
         let beyond = limits::MESSAGE as u64 + 1;

@@ -502,6 +502,67 @@ mod tests {
     }
 
     #[test]
+    fn a_description_of_our_own_that_is_too_long_is_not_told_and_ends_its_attempt() {
+        let (longest, too_long) = ("d".repeat(limits::DESCRIPTION), "d".repeat(limits::DESCRIPTION + 1));
+        let answering = || {
+            let mut negotiation = Negotiation::new(false);
+            negotiation.handle_signal(offer(1));
+            negotiation
+        };
+        let begun = || {
+            let mut negotiation = Negotiation::new(true);
+            negotiation.begin();
+            negotiation
+        };
+        let told = [Said::Offer(longest.clone()), Said::Answer(longest.clone())];
+        for (make, said) in [begun as fn() -> Negotiation, answering].into_iter().zip(told) {
+            let mut negotiation = make();
+            actions(&mut negotiation);
+            negotiation.handle_description(longest.clone());
+            assert_eq!(actions(&mut negotiation), [Action::Signal(signal(1, said))]);
+
+            let mut negotiation = make();
+            actions(&mut negotiation);
+            negotiation.handle_candidate(candidate("early"));
+            negotiation.handle_description(too_long.clone());
+            assert_eq!(actions(&mut negotiation), [Action::End, Action::Signal(signal(1, Said::Close))]);
+            assert!(negotiation.may_begin(), "it is tried again");
+            negotiation.handle_description(longest.clone());
+            negotiation.handle_candidate(candidate("late"));
+            assert_eq!(actions(&mut negotiation), [], "of an attempt that is over nothing is told");
+        }
+    }
+
+    #[test]
+    fn candidates_of_our_own_that_are_too_long_are_not_told_and_cost_nothing() {
+        let of = |length: usize, mid: Option<usize>| Candidate {
+            candidate: "c".repeat(length),
+            mid: mid.map(|length| "m".repeat(length)),
+        };
+        let longest = [of(limits::CANDIDATE, None), of(limits::CANDIDATE - 2, Some(2)), of(0, Some(limits::CANDIDATE))];
+        let too_long =
+            [of(limits::CANDIDATE + 1, None), of(limits::CANDIDATE - 1, Some(2)), of(1, Some(limits::CANDIDATE))];
+        for is_early in [true, false] {
+            let mut negotiation = Negotiation::new(true);
+            negotiation.begin();
+            actions(&mut negotiation);
+            if !is_early {
+                negotiation.handle_description("ours".into());
+            }
+            for _ in 0..limits::CANDIDATES {
+                too_long.iter().cloned().for_each(|candidate| negotiation.handle_candidate(candidate));
+            }
+            longest.iter().cloned().for_each(|candidate| negotiation.handle_candidate(candidate));
+            if is_early {
+                negotiation.handle_description("ours".into());
+            }
+            let told = std::iter::once(Said::Offer("ours".into())).chain(longest.clone().map(Said::Candidate));
+            let told: Vec<Action> = told.map(|said| Action::Signal(signal(1, said))).collect();
+            assert_eq!(actions(&mut negotiation), told);
+        }
+    }
+
+    #[test]
     fn a_connection_that_lost_its_way_looks_for_another_without_being_given_up() {
         let mut negotiation = offering(false);
         negotiation.restart();

@@ -177,3 +177,58 @@ impl Swarm {
         self.devices.get(peer).is_some_and(|device| device.links.iter().any(takes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::peersockets::{Incarnation, Standing};
+    use crate::drive::DriveKey;
+    use crate::rendezvous::HangupReason;
+    use crate::swarm::devices::{Admission, Loss};
+    use crate::swarm::{Config, Output};
+    use crate::time::Duration;
+
+    /// A device of this number comes, as after its proof, and is connected to directly if that is to be.
+    fn come(swarm: &mut Swarm, now: Time, number: u32, connects: bool) -> (PeerId, LinkId) {
+        let mut key = [7; 32];
+        key[..4].copy_from_slice(&number.to_le_bytes());
+        let ours = swarm.devices.standing(&key).expect("it keeps sessions");
+        let theirs = Standing { own: Incarnation { device: key, epoch: 0 }, other: None, received: 0 };
+        let link = LinkId(number);
+        let Admission::Admitted { peer, .. } = swarm.devices.add_link(key, link, Some((ours, theirs))) else {
+            panic!("there is room");
+        };
+        let direct = swarm.direct_to(now, peer).expect("it takes signals");
+        direct.begin_soon(now);
+        if connects {
+            direct.negotiation.begin();
+            swarm.act(now, peer);
+        }
+        (peer, link)
+    }
+
+    #[test]
+    fn of_10_000_devices_that_come_and_go_only_those_are_known_that_something_is_kept_for() {
+        let config = Config { direct_peers: limits::DIRECT_PEERS, ..Config::default() };
+        let mut swarm = Swarm::new(Time::default(), [1; 32], DriveKey::from_bytes([1; 32]), config);
+        let mut now = Time::default();
+        for number in 0..10_000 {
+            let (peer, link) = come(&mut swarm, now, number, number % 3 == 0);
+            match number % 2 {
+                0 => swarm.end_session(now, peer, HangupReason::Done),
+                _ => drop(swarm.devices.remove_link(now, peer, link, Loss::Cut, true)),
+            }
+            now = now + Duration::from_secs(1);
+            swarm.handle_timeout(now);
+            while !matches!(swarm.poll_output(), Output::Timeout(_)) {}
+            assert!(swarm.directs.len() <= swarm.devices.kept().count() + 1);
+            assert!(swarm.channels().count() <= limits::DIRECT_TIME.as_secs() as usize);
+        }
+        // The last is awaited, missed, and forgotten.
+        for _ in 0..3 {
+            now = now + limits::SESSION_TIME;
+            swarm.handle_timeout(now);
+        }
+        assert_eq!((swarm.directs.len(), swarm.devices.kept().count()), (0, 0));
+    }
+}
