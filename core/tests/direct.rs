@@ -261,6 +261,34 @@ fn no_more_devices_are_connected_to_directly_than_may_be_and_those_with_the_most
 }
 
 #[test]
+fn nobody_makes_way_for_a_device_that_refused() {
+    let mut world = World::new(1);
+    // The first has little to say to the second, more to the third, who has one place too and most to say to the fourth.
+    let devices = [1, 32, 1, 32].map(|most| {
+        world.direct_peers = most;
+        world.add(&[0])
+    });
+    let topics = devices.map(|device| world.devices[device].swarm.join("chat"));
+    world.settle();
+    let mut made_way = 0;
+    let mut was_direct = false;
+    for second in 0..600 {
+        for (one, other, length) in [(0, 1, 1_000), (0, 2, 20_000), (2, 3, 100_000)] {
+            for (from, to) in [(one, other), (other, one)] {
+                let peer = peer_of(&world, from, to).peer;
+                world.devices[from].swarm.send(topics[from], peer, vec![7; length]);
+            }
+        }
+        world.advance(seconds(1.0));
+        let is_direct = peer_of(&world, 0, 1).route == Route::Direct;
+        made_way += usize::from(second > 60 && was_direct && !is_direct);
+        was_direct = is_direct;
+        assert!(second < 60 || peer_of(&world, 2, 3).route == Route::Direct);
+    }
+    assert!(was_direct && made_way <= 1, "{made_way} times");
+}
+
+#[test]
 fn everybody_hears_everybody_once_in_a_full_mesh_of_16() {
     full_mesh(16, 32);
 }

@@ -1,7 +1,9 @@
 //! A device that knows the drive key and says what it likes about direct connections: it costs its own link at most, and no memory
 //! beyond the limits (PROTOCOL.md §15).
 
-use peersockets_core::channel::peersockets::{Incarnation, PING, PROTOCOL, Standing, TOPIC, Terms, open_handshake};
+use peersockets_core::channel::peersockets::{
+    Incarnation, PING, PONG, PROTOCOL, Standing, TOPIC, Terms, open_handshake,
+};
 use peersockets_core::drive::DriveKey;
 use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, Line, ToRelay};
@@ -22,7 +24,11 @@ struct Victim {
     remote: Secure,
     /// Whether what is written to the relay stays in the socket's buffer.
     is_unread: bool,
+    /// Whether the hostile device gives signs of life.
+    answers: bool,
     connections: Vec<SocketId>,
+    /// When it began one.
+    begun: Vec<Time>,
     steps: Vec<Step>,
     /// The most connections that there were at once.
     most: usize,
@@ -52,7 +58,9 @@ impl Victim {
             socket: SocketId(1),
             remote,
             is_unread: false,
+            answers: false,
             connections: Vec::new(),
+            begun: Vec::new(),
             steps: Vec::new(),
             most: 0,
             signals: Vec::new(),
@@ -132,6 +140,7 @@ impl Victim {
                 }
                 Output::Connect { socket, .. } => {
                     self.connections.push(socket);
+                    self.begun.push(self.now);
                     self.most = self.most.max(self.connections.len());
                 }
                 Output::Negotiate { step, .. } => self.steps.push(step),
@@ -152,8 +161,15 @@ impl Victim {
             Ok(ToRelay::Data(_, bytes)) => {
                 self.remote.handle_bytes(bytes);
                 while let Ok(Some(frame)) = self.remote.poll_frame(limits::FRAME) {
-                    if let [1, kind @ 32..=47, payload @ ..] = &frame[..] {
-                        self.signals.extend(Signal::decode(u64::from(*kind), payload).expect("a sound signal"));
+                    match &frame[..] {
+                        [1, kind @ 32..=47, payload @ ..] => {
+                            self.signals.extend(Signal::decode(u64::from(*kind), payload).expect("a sound signal"));
+                        }
+                        [1, kind, number @ ..] if u64::from(*kind) == PING && self.answers => {
+                            let pong = [&[1, PONG as u8], number].concat();
+                            assert!(self.remote.seal(pong));
+                        }
+                        _ => {}
                     }
                 }
                 true
@@ -262,4 +278,40 @@ fn a_thousand_topics_of_a_hostile_device_cost_its_slots_only() {
     beyond.put_string("one too many");
     victim.say(TOPIC, &beyond);
     assert!(victim.has_hung_up);
+}
+
+/// How long after each of these many attempts of the victim's, which are answered so, the next one begins.
+fn pauses(count: usize, answer: impl Fn(&mut Victim, u64)) -> Vec<Duration> {
+    let mut victim = Victim::met();
+    victim.answers = true;
+    while victim.begun.len() <= count {
+        assert!(!victim.has_hung_up);
+        let before = victim.begun.len();
+        victim.pass(Duration::from_millis(100));
+        if victim.begun.len() > before {
+            let (now, socket) = (victim.now, *victim.connections.last().expect("it has begun one"));
+            victim.swarm.handle_description(now, socket, "offer".into());
+            victim.drain();
+            let attempt = victim.signals.last().expect("it has offered").attempt;
+            answer(&mut victim, attempt);
+            assert_eq!(victim.connections, []);
+        }
+    }
+    victim.begun.windows(2).map(|times| times[1].since(times[0])).collect()
+}
+
+#[test]
+fn a_device_without_a_place_is_offered_one_again_after_30_s_and_one_whose_connection_broke_sooner() {
+    let left_to_the_other = limits::DIRECT_AFTER + Duration::from_millis(100);
+    let refused = pauses(40, |victim, attempt| victim.signal(attempt, Said::Close));
+    let (least, most) = (*refused.iter().min().unwrap(), *refused.iter().max().unwrap());
+    assert!(least >= limits::DIRECT_REFUSED / 2, "{least:?}");
+    assert!(most <= limits::DIRECT_REFUSED * 3 / 2 + left_to_the_other, "{most:?}");
+    assert!(most > least * 3 / 2, "not all at once: {least:?} to {most:?}");
+
+    let broken = pauses(1, |victim, attempt| {
+        victim.signal(attempt, Said::Answer("answer".into()));
+        victim.signal(attempt, Said::Close);
+    });
+    assert!(broken[0] <= limits::DIRECT_RETRY * 3 / 2 + left_to_the_other, "{broken:?}");
 }
