@@ -21,6 +21,13 @@ pub struct Budget {
     limit: usize,
 }
 
+/// What one holder has of a budget that it shares with others. Its clones are the same holder.
+#[derive(Clone, Debug)]
+pub struct Share {
+    own: Arc<AtomicUsize>,
+    of: Budget,
+}
+
 impl Default for Memory {
     fn default() -> Self {
         Self { incomplete: Budget::new(limits::REASSEMBLY), queues: Budget::new(limits::SEND_QUEUES) }
@@ -60,5 +67,66 @@ impl Budget {
     /// Gives so many back, which were taken.
     pub fn give_back(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Share {
+    /// Nothing of a budget, as yet.
+    pub fn new(of: Budget) -> Self {
+        Self { own: Arc::default(), of }
+    }
+
+    /// Takes so many, if they fit and enough is left to others: a holder has [`limits::SHARE`] times what is left at most. So who comes
+    /// first never has it all, and the more there are, the less each has.
+    pub fn take(&self, bytes: usize) -> bool {
+        let own = self.own.load(Ordering::Relaxed).saturating_add(bytes);
+        let left = self.of.limit.saturating_sub(self.of.used().saturating_add(bytes));
+        let fits = own <= left.saturating_mul(limits::SHARE) && self.of.take(bytes);
+        if fits {
+            self.own.store(own, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Gives so many back, which were taken.
+    pub fn give_back(&self, bytes: usize) {
+        self.own.fetch_sub(bytes, Ordering::Relaxed);
+        self.of.give_back(bytes);
+    }
+
+    /// Has another holder of the same budget have so many of these.
+    pub fn hand_over(&self, bytes: usize, to: &Self) {
+        self.own.fetch_sub(bytes, Ordering::Relaxed);
+        to.own.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes all that a holder may have, and returns how much it has then.
+    fn fill(share: &Share) -> usize {
+        while share.take(1) {}
+        share.own.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn whoever_comes_first_leaves_something_to_all_others() {
+        let budget = Budget::new(9_000);
+        let shares = [(); 4].map(|()| Share::new(budget.clone()));
+        assert_eq!(shares.each_ref().map(fill), [6_000, 2_000, 666, 222]);
+        shares[0].give_back(6_000);
+        assert_eq!(fill(&shares[3]), 4_222, "what is given back is everybody's");
+        shares[1].hand_over(2_000, &shares[2]);
+        assert_eq!((fill(&shares[1]), budget.used()), (1_408, 8_296));
+    }
+
+    #[test]
+    fn the_largest_message_fits_on_five_topics_and_another_one_beside_them() {
+        let budget = Budget::new(limits::REASSEMBLY);
+        let (one, other) = (Share::new(budget.clone()), Share::new(budget));
+        assert!((0..5).all(|_| one.take(limits::MESSAGE)));
+        assert!(!one.take(limits::MESSAGE) && other.take(limits::MESSAGE));
     }
 }

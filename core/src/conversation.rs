@@ -8,7 +8,7 @@ mod liveness;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::budget::{Budget, Memory};
+use crate::budget::{Budget, Memory, Share};
 use crate::channel::inbox::{Acknowledgement, Inbox, Received};
 use crate::channel::outbox::{Bound, Frame, Outbox, QueueFull};
 use crate::channel::peersockets::{self, ACK, FIRST, GOODBYE, NEXT, PING, PONG, Standing, Terms};
@@ -301,6 +301,11 @@ impl Conversation {
             State::Extensions => self.outbox.next_message().map(|(topic, message)| Said::Extension(topic, message)),
             State::Asking { .. } | State::AskingForDrive => None,
         }
+    }
+
+    /// What of messages comes before they are whole counts as that of a device, with what comes on its other links.
+    pub fn count_in(&mut self, share: Share) {
+        self.inbox.count_in(share);
     }
 
     /// Takes what waits to be sent, to send it on another link.

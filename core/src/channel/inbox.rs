@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::peersockets::{ACK, FIRST, GOODBYE, MESSAGE, NEXT, PING, PONG, RESUME, TOPIC};
-use crate::budget::Budget;
+use crate::budget::{Budget, Share};
 use crate::error::{ChannelViolation, LinkError};
 use crate::limits;
 use crate::wire::encoding::{Encode, Reader};
@@ -67,7 +67,7 @@ impl Acknowledgement {
 #[derive(Debug)]
 pub struct Inbox {
     slots: Vec<Option<Slot>>,
-    budget: Budget,
+    share: Share,
 }
 
 #[derive(Debug)]
@@ -89,21 +89,32 @@ enum Kept {
     Bytes(Parts),
     /// Nobody joined the topic here.
     Unwanted,
-    /// The budget was used up.
+    /// There was no room for it.
     Lost,
 }
 
-/// Bytes that are counted in a budget as long as they are here.
+/// Bytes that are counted in a share as long as they are here.
 #[derive(Debug)]
 struct Parts {
     bytes: Vec<u8>,
-    budget: Budget,
+    share: Share,
 }
 
 impl Inbox {
     /// An inbox whose incomplete messages count in `budget`.
     pub fn new(budget: Budget) -> Self {
-        Self { slots: Vec::new(), budget }
+        Self { slots: Vec::new(), share: Share::new(budget) }
+    }
+
+    /// Its incomplete messages count as those of a device, together with what comes on other links.
+    pub fn count_in(&mut self, share: Share) {
+        for slot in self.slots.iter_mut().flatten() {
+            if let Some(Assembly { kept: Kept::Bytes(parts), .. }) = &mut slot.assembly {
+                parts.share.hand_over(parts.bytes.len(), &share);
+                parts.share = share.clone();
+            }
+        }
+        self.share = share;
     }
 
     /// Reads one message of the channel. `is_joined` says whether a topic is wanted here; what is not wanted is never kept.
@@ -132,12 +143,12 @@ impl Inbox {
                 }))
             }
             FIRST => {
-                let budget = self.budget.clone();
+                let share = self.share.clone();
                 let slot = self.slot(reader.uint()?)?;
                 slot.expect_no_assembly()?;
                 let length = check_length(reader.uint()?)?;
                 let kept = match is_joined(&slot.topic) {
-                    true => Kept::Bytes(Parts { bytes: Vec::new(), budget }),
+                    true => Kept::Bytes(Parts { bytes: Vec::new(), share }),
                     false => Kept::Unwanted,
                 };
                 slot.assembly = Some(Assembly { length, arrived: 0, kept });
@@ -225,7 +236,7 @@ impl Slot {
 impl Parts {
     /// Keeps a part, if it fits the budget.
     fn add(&mut self, part: &[u8]) -> bool {
-        let is_within = self.budget.take(part.len());
+        let is_within = self.share.take(part.len());
         if is_within {
             self.bytes.extend_from_slice(part);
         }
@@ -233,7 +244,7 @@ impl Parts {
     }
 
     fn take(&mut self) -> Vec<u8> {
-        self.budget.give_back(self.bytes.len());
+        self.share.give_back(self.bytes.len());
         std::mem::take(&mut self.bytes)
     }
 }
@@ -258,10 +269,11 @@ mod tests {
         true
     }
 
-    fn inbox(budget: usize) -> Inbox {
-        let mut inbox = Inbox::new(Budget::new(budget));
+    fn inbox(budget: usize) -> (Inbox, Budget) {
+        let budget = Budget::new(budget);
+        let mut inbox = Inbox::new(budget.clone());
         inbox.handle(TOPIC, b"\0\x04chat", &wanted).unwrap();
-        inbox
+        (inbox, budget)
     }
 
     fn part(slot: u64, length: Option<u64>, bytes: &[u8]) -> Vec<u8> {
@@ -280,55 +292,73 @@ mod tests {
 
     #[test]
     fn a_message_comes_whole_or_in_parts() {
-        let mut inbox = inbox(100);
+        let (mut inbox, budget) = inbox(100);
         assert_eq!(inbox.handle(MESSAGE, &part(0, None, b""), &wanted), Ok(message(b"")));
         assert_eq!(inbox.handle(FIRST, &part(0, Some(6), b"abc"), &wanted), Ok(None));
-        assert_eq!(inbox.budget.used(), 3);
+        assert_eq!(budget.used(), 3);
         assert_eq!(inbox.handle(NEXT, &part(0, None, b"def"), &wanted), Ok(message(b"abcdef")));
-        assert_eq!(inbox.budget.used(), 0);
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]
     fn a_message_beyond_the_reassembly_budget_is_dropped_and_reported() {
-        let mut inbox = inbox(4);
+        let (mut inbox, budget) = inbox(6);
         assert_eq!(inbox.handle(FIRST, &part(0, Some(6), b"abc"), &wanted), Ok(None));
         assert_eq!(inbox.handle(NEXT, &part(0, None, b"de"), &wanted), Ok(None));
         let lost = Some(Received::Lost { topic: "chat".into(), length: 6 });
         assert_eq!(inbox.handle(NEXT, &part(0, None, b"f"), &wanted), Ok(lost));
-        assert_eq!(inbox.budget.used(), 0);
+        assert_eq!(budget.used(), 0);
         assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"next"), &wanted), Ok(message(b"next")));
     }
 
     #[test]
+    fn what_comes_on_several_links_of_a_device_counts_together() {
+        let budget = Budget::new(90);
+        let share = Share::new(budget.clone());
+        let mut inboxes = [(); 3].map(|()| Inbox::new(budget.clone()));
+        for inbox in &mut inboxes {
+            inbox.handle(TOPIC, b"\0\x04chat", &wanted).unwrap();
+            // What came before it was known whose it is counts too.
+            inbox.handle(FIRST, &part(0, Some(40), &[7; 15]), &wanted).unwrap();
+            inbox.count_in(share.clone());
+        }
+        assert_eq!(budget.used(), 45);
+        for (inbox, used) in inboxes.iter_mut().zip([60, 45, 60]) {
+            assert_eq!(inbox.handle(NEXT, &part(0, None, &[7; 15]), &wanted), Ok(None));
+            assert_eq!(budget.used(), used);
+        }
+        assert!(!share.take(1));
+    }
+
+    #[test]
     fn a_message_on_a_topic_not_joined_is_dropped() {
-        let mut inbox = inbox(100);
+        let (mut inbox, budget) = inbox(100);
         let unwanted = |_: &str| false;
         assert_eq!(
             inbox.handle(MESSAGE, &part(0, None, b"abc"), &unwanted),
             Ok(Some(Received::Unwanted { length: 3 }))
         );
         assert_eq!(inbox.handle(FIRST, &part(0, Some(4), b"abc"), &unwanted), Ok(None));
-        assert_eq!(inbox.budget.used(), 0, "nothing of it is kept");
+        assert_eq!(budget.used(), 0, "nothing of it is kept");
         assert_eq!(inbox.handle(NEXT, &part(0, None, b"d"), &unwanted), Ok(Some(Received::Unwanted { length: 4 })));
         assert_eq!(inbox.handle(MESSAGE, &part(0, None, b"!"), &wanted), Ok(message(b"!")));
     }
 
     #[test]
     fn a_closed_link_gives_its_part_of_the_budget_back() {
-        let mut inbox = inbox(100);
+        let (mut inbox, budget) = inbox(100);
         inbox.handle(FIRST, &part(0, Some(6), b"abc"), &wanted).unwrap();
-        let budget = inbox.budget.clone();
         drop(inbox);
         assert_eq!(budget.used(), 0);
     }
 
     #[test]
     fn on_resume_topics_are_declared_anew_and_what_was_incomplete_is_given_back() {
-        let mut inbox = inbox(100);
+        let (mut inbox, budget) = inbox(100);
         inbox.handle(TOPIC, b"\x01\x04file", &wanted).unwrap();
         inbox.handle(FIRST, &part(0, Some(6), b"abc"), &wanted).unwrap();
         assert_eq!(inbox.handle(RESUME, &[3], &wanted), Ok(Some(Received::Resume(3))));
-        assert_eq!((inbox.budget.used(), inbox.arrived()), (0, 0));
+        assert_eq!((budget.used(), inbox.arrived()), (0, 0));
         for slot in 0..2 {
             let undeclared = Err(LinkError::Channel(ChannelViolation::Slot));
             assert_eq!(inbox.handle(MESSAGE, &part(slot, None, b"a"), &wanted), undeclared);
@@ -370,7 +400,7 @@ mod tests {
             ("no length", vec![(FIRST, vec![0])], WireError::Truncated.into()),
         ];
         for (name, steps, error) in cases {
-            let mut inbox = inbox(100);
+            let (mut inbox, _) = inbox(100);
             let outcome = steps.iter().map(|(kind, payload)| inbox.handle(*kind, payload, &wanted)).last();
             assert_eq!(outcome, Some(Err(error)), "{name}");
         }

@@ -8,7 +8,7 @@ mod sealed;
 
 use std::sync::Arc;
 
-use crate::budget::Memory;
+use crate::budget::{Memory, Share};
 use crate::channel::outbox::{Outbox, QueueFull};
 use crate::channel::peersockets::Standing;
 use crate::conversation::{Conversation, Established, Heard, LinkEvent, Surroundings};
@@ -125,6 +125,11 @@ impl Link {
     /// The same, where this link lives on: the other end is not to keep what is cut off on it.
     pub fn move_outbox(&mut self) -> Outbox {
         self.conversation.move_outbox()
+    }
+
+    /// What of messages comes here before they are whole counts as that of a device, with what comes on its other links.
+    pub fn count_in(&mut self, share: Share) {
+        self.conversation.count_in(share);
     }
 
     /// What waits is sent on this link from now on.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::LinkId;
 use super::output::PeerId;
 use super::stats::{Route, Traffic};
+use crate::budget::Share;
 use crate::channel::outbox::Outbox;
 use crate::channel::peersockets::{Incarnation, Standing};
 use crate::limits;
@@ -33,6 +34,8 @@ pub struct Device {
     pub traffic: Traffic,
     /// How the application knows it to be reached, while it is here.
     pub told: Option<Route>,
+    /// What the parts of its messages take that are not whole, once it has a link.
+    pub incomplete: Option<Share>,
     /// The session with it, if both keep one.
     pub path: Option<Path>,
     presence: Presence,
@@ -458,6 +461,7 @@ impl Devices {
             heard_on: None,
             traffic: Traffic::default(),
             told: None,
+            incomplete: None,
             path: None,
             presence: Presence::Gone,
             epoch,

@@ -239,7 +239,7 @@ impl Swarm {
         let why = if length > limits::MESSAGE {
             format!("it is longer than {}", limits::MESSAGE)
         } else {
-            format!("{} bytes are being received already", limits::REASSEMBLY)
+            format!("of {} bytes for incomplete messages there is no more for those of one peer", limits::REASSEMBLY)
         };
         let text = format!("a message of {length} bytes was dropped: {why}");
         let handles = self.handles.of_topic(topic).to_vec();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::devices::{Admission, Change, Device, Due, Loss};
 use super::output::{PeerId, Report, State};
 use super::{Attached, Carrier, LinkId, Swarm};
+use crate::budget::Share;
 use crate::channel::outbox::{Bound, Outbox, QueueFull};
 use crate::code::Code;
 use crate::error::{ChannelViolation, LinkError};
@@ -38,14 +39,16 @@ impl Swarm {
         };
         self.drop_links(now, over);
         self.note_links(peer);
-        let memory = self.memory.queues.clone();
+        let memory = self.memory.clone();
         let attached = self.links.get_mut(&id)?;
         attached.peer = Some(peer);
         let device = self.devices.get_mut(peer)?;
+        let share = device.incomplete.get_or_insert_with(|| Share::new(memory.incomplete));
+        attached.link.count_in(share.clone());
         if let Some(path) = &mut device.path
             && device.links.first() == Some(&id)
         {
-            attached.link.give_outbox(path.outbox.take().unwrap_or_else(|| Outbox::of_session(memory)));
+            attached.link.give_outbox(path.outbox.take().unwrap_or_else(|| Outbox::of_session(memory.queues)));
         }
         if let Some(count) = acknowledged
             && self.acknowledge(peer, count).is_err()
