@@ -227,7 +227,7 @@ fn a_device_that_offers_ever_again_is_refused() {
         let answered = victim.steps.iter().filter(|step| matches!(step, Step::Answer(_))).count();
         let allowed = limits::INVITATIONS as usize + 10;
         assert!((limits::INVITATIONS as usize..=allowed).contains(&answered), "{answered} began");
-        let refused = victim.signals.iter().filter(|signal| signal.said == Said::Close).count();
+        let refused = victim.signals.iter().filter(|signal| signal.said == Said::NoPlace).count();
         assert!(refused > 9_900, "{refused} were told so");
     }
 }
@@ -303,15 +303,20 @@ fn pauses(count: usize, answer: impl Fn(&mut Victim, u64)) -> Vec<Duration> {
 #[test]
 fn a_device_without_a_place_is_offered_one_again_after_30_s_and_one_whose_connection_broke_sooner() {
     let left_to_the_other = limits::DIRECT_AFTER + Duration::from_millis(100);
-    let refused = pauses(40, |victim, attempt| victim.signal(attempt, Said::Close));
+    let refused = pauses(40, |victim, attempt| victim.signal(attempt, Said::NoPlace));
     let (least, most) = (*refused.iter().min().unwrap(), *refused.iter().max().unwrap());
     assert!(least >= limits::DIRECT_REFUSED / 2, "{least:?}");
     assert!(most <= limits::DIRECT_REFUSED * 3 / 2 + left_to_the_other, "{most:?}");
     assert!(most > least * 3 / 2, "not all at once: {least:?} to {most:?}");
 
-    let broken = pauses(1, |victim, attempt| {
-        victim.signal(attempt, Said::Answer("answer".into()));
-        victim.signal(attempt, Said::Close);
-    });
-    assert!(broken[0] <= limits::DIRECT_RETRY * 3 / 2 + left_to_the_other, "{broken:?}");
+    // Whether it was answered or what was said is lost.
+    for is_answered in [true, false] {
+        let broken = pauses(1, |victim, attempt| {
+            if is_answered {
+                victim.signal(attempt, Said::Answer("answer".into()));
+            }
+            victim.signal(attempt, Said::Close);
+        });
+        assert!(broken[0] <= limits::DIRECT_RETRY * 3 / 2 + left_to_the_other, "{broken:?}");
+    }
 }

@@ -31,7 +31,7 @@ pub struct Negotiation {
     /// The attempt under way, or the last one.
     attempt: u64,
     connection: Option<Connection>,
-    /// Whether the remote wanted no connection when it was offered the last one.
+    /// Whether the remote had no place for a connection when it was offered the last one.
     was_refused: bool,
     actions: VecDeque<Action>,
 }
@@ -84,7 +84,7 @@ impl Negotiation {
         self.connection.as_ref().is_some_and(|connection| connection.has_offered)
     }
 
-    /// Whether the remote wanted no connection when it was offered the last one.
+    /// Whether the remote had no place for a connection when it was offered the last one.
     pub fn was_refused(&self) -> bool {
         self.was_refused
     }
@@ -127,11 +127,9 @@ impl Negotiation {
         attempt > self.attempt
     }
 
-    /// The remote offers what this side does not want now. With it goes what there was before.
+    /// The remote offers what this side has no place for now. With it goes what there was before.
     pub fn refuse(&mut self, attempt: u64) {
-        self.end();
-        self.attempt = self.attempt.max(attempt);
-        self.say(Said::Close);
+        self.reject(attempt, Said::NoPlace);
     }
 
     /// The remote says something. A description of more than one data section ends its attempt: sound, pictures and further sections would
@@ -142,7 +140,7 @@ impl Negotiation {
             && attempt >= self.attempt
             && !is_data_alone(description)
         {
-            return self.refuse(attempt);
+            return self.reject(attempt, Said::Close);
         }
         let is_current = attempt == self.attempt && self.connection.is_some();
         match said {
@@ -154,13 +152,12 @@ impl Negotiation {
             }
             Said::Answer(description) if is_current => self.hear_answer(description),
             Said::Candidate(candidate) if is_current => self.hear_candidate(candidate),
-            Said::Close if attempt >= self.attempt => {
-                let is_unknown = |connection: &Connection| !connection.knows_remote;
-                self.was_refused = attempt == self.attempt && self.connection.as_ref().is_some_and(is_unknown);
+            Said::Close | Said::NoPlace if attempt >= self.attempt => {
+                self.was_refused = is_current && said == Said::NoPlace;
                 self.end();
                 self.attempt = attempt;
             }
-            Said::Answer(_) | Said::Candidate(_) | Said::Close => {}
+            Said::Answer(_) | Said::Candidate(_) | Said::Close | Said::NoPlace => {}
         }
     }
 
@@ -200,6 +197,12 @@ impl Negotiation {
         } else if connection.early.0.len() < limits::CANDIDATES {
             connection.early.0.push(candidate);
         }
+    }
+
+    fn reject(&mut self, attempt: u64, said: Said) {
+        self.end();
+        self.attempt = self.attempt.max(attempt);
+        self.say(said);
     }
 
     fn hear_offer(&mut self, attempt: u64, description: String) {
@@ -382,16 +385,20 @@ mod tests {
     }
 
     #[test]
-    fn who_closes_what_was_offered_has_refused_it_and_who_knows_of_later_attempts_has_not() {
-        for (attempt, is_refusal) in [(1, true), (2, false)] {
+    fn only_who_has_no_place_for_what_was_offered_has_refused_it() {
+        for (attempt, said, is_refusal) in
+            [(1, Said::NoPlace, true), (2, Said::NoPlace, false), (1, Said::Close, false), (2, Said::Close, false)]
+        {
             let mut negotiation = offering(true);
-            negotiation.handle_signal(signal(attempt, Said::Close));
+            negotiation.handle_signal(signal(attempt, said));
             assert_eq!(negotiation.was_refused(), is_refusal);
+            assert!(!negotiation.is_under_way());
+            negotiation.begin();
+            assert!(!negotiation.was_refused(), "that was then");
         }
-        let mut negotiation = offering(true);
-        negotiation.handle_signal(signal(1, Said::Answer("answer".into())));
-        negotiation.handle_signal(signal(1, Said::Close));
-        assert!(!negotiation.was_refused(), "it was answered");
+        let mut negotiation = Negotiation::new(false);
+        negotiation.refuse(4);
+        assert_eq!(actions(&mut negotiation), [Action::Signal(signal(4, Said::NoPlace))]);
     }
 
     #[test]

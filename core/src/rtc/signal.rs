@@ -11,6 +11,8 @@ const OFFER: u64 = 32;
 const ANSWER: u64 = 33;
 const CANDIDATE: u64 = 34;
 const CLOSE: u64 = 35;
+/// Why an attempt is closed, behind its number: whoever offered it is to leave it for a while. Builds that say no reason say nothing there.
+const NO_PLACE: u64 = 1;
 
 /// A signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub enum Said {
     Candidate(Candidate),
     /// The attempt, and all before it, are over.
     Close,
+    /// The same, because the sender has no place for one more connection.
+    NoPlace,
 }
 
 impl Signal {
@@ -54,6 +58,10 @@ impl Signal {
                 CANDIDATE
             }
             Said::Close => CLOSE,
+            Said::NoPlace => {
+                payload.put_uint(NO_PLACE);
+                CLOSE
+            }
         };
         (kind, payload)
     }
@@ -77,6 +85,7 @@ impl Signal {
                 let mid = string(limits::CANDIDATE, &mut reader)?;
                 Said::Candidate(Candidate { candidate, mid: (!mid.is_empty()).then_some(mid) })
             }
+            _ if reader.uint() == Ok(NO_PLACE) => Said::NoPlace,
             _ => Said::Close,
         };
         Ok(Some(Self { attempt, said }))
@@ -101,6 +110,19 @@ mod tests {
             for cut in 0..payload.len() {
                 assert_eq!(Signal::decode(kind, &payload[..cut]), Err(WireError::Truncated), "{kind} cut at {cut}");
             }
+        }
+    }
+
+    #[test]
+    fn a_close_for_want_of_a_place_is_a_close_to_those_who_know_no_reasons() {
+        let signal = |said| Signal { attempt: 5, said };
+        let (kind, payload) = signal(Said::NoPlace).encode();
+        let (close, number) = signal(Said::Close).encode();
+        assert!(kind == close && payload.starts_with(&number), "what follows the number is ignored");
+        assert_eq!(Signal::decode(kind, &payload), Ok(Some(signal(Said::NoPlace))));
+        for reason in [&[][..], &[0], &[2], &[0xfd], &[0xff, 1]] {
+            let payload = [&number[..], reason].concat();
+            assert_eq!(Signal::decode(kind, &payload), Ok(Some(signal(Said::Close))), "{reason:?}");
         }
     }
 
