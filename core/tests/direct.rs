@@ -260,6 +260,62 @@ fn no_more_devices_are_connected_to_directly_than_may_be_and_those_with_the_most
     }
 }
 
+/// A device with one place for a direct connection, and others that come one after another. They are to talk about `chat`.
+fn with_one_place(others: usize) -> (World, Vec<HandleId>) {
+    let mut world = World::new(1);
+    let mut topics = Vec::new();
+    for device in 0..=others {
+        world.direct_peers = if device == 0 { 1 } else { 32 };
+        world.add(&[0]);
+        topics.push(world.devices[device].swarm.join("chat"));
+        world.advance(seconds(4.0));
+    }
+    (world, topics)
+}
+
+/// Each of these devices and the first send each other as many bytes a second, so long.
+fn talk(world: &mut World, topics: &[HandleId], with: &[(usize, usize)], time: u32) {
+    for _ in 0..time {
+        for (other, length) in with {
+            for (from, to) in [(0, *other), (*other, 0)] {
+                let peer = peer_of(world, from, to).peer;
+                world.devices[from].swarm.send(topics[from], peer, vec![7; *length]);
+            }
+        }
+        world.advance(seconds(1.0));
+    }
+}
+
+#[test]
+fn a_place_is_yielded_only_to_a_device_that_has_clearly_more_to_say() {
+    let (mut world, topics) = with_one_place(2);
+    for _ in 0..300 {
+        talk(&mut world, &topics, &[(1, 10_000), (2, 18_000)], 1);
+        assert_eq!(peer_of(&world, 0, 1).route, Route::Direct);
+    }
+    talk(&mut world, &topics, &[(1, 10_000), (2, 25_000)], 60);
+    assert_eq!([1, 2].map(|other| peer_of(&world, 0, other).route), [Route::Relay, Route::Direct]);
+}
+
+#[test]
+fn what_a_device_said_before_it_left_gets_it_no_place_when_it_is_back() {
+    let (mut world, topics) = with_one_place(2);
+    talk(&mut world, &topics, &[(2, 1_000_000)], 60);
+    assert_eq!(peer_of(&world, 0, 2).route, Route::Direct);
+    for _ in 0..3 {
+        let now = world.now;
+        world.devices[2].swarm.goodbye(now);
+        talk(&mut world, &topics, &[(1, 10_000)], 30);
+        assert_eq!(peer_of(&world, 0, 1).route, Route::Direct);
+        let now = world.now;
+        world.devices[2].swarm.resume(now);
+        for _ in 0..60 {
+            talk(&mut world, &topics, &[(1, 10_000)], 1);
+            assert_eq!(peer_of(&world, 0, 1).route, Route::Direct, "it has said nothing since");
+        }
+    }
+}
+
 #[test]
 fn nobody_makes_way_for_a_device_that_refused() {
     let mut world = World::new(1);

@@ -52,22 +52,22 @@ pub struct Connection {
 }
 
 /// Bytes and messages exchanged with a device, of which the older count less.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Recent {
     counted: u64,
     weight: u64,
 }
 
 impl Direct {
-    /// Nothing was tried.
-    pub fn new(now: Time, peer: PeerId, is_polite: bool) -> Self {
+    /// Nothing was tried. What was exchanged before, when the device was here last, is no reason to.
+    pub fn new(now: Time, peer: PeerId, is_polite: bool, exchanged: u64) -> Self {
         Self {
             peer,
             negotiation: Negotiation::new(is_polite),
             connection: None,
             begin_at: None,
             invitations: Bucket::new(now, 1, limits::INVITATIONS),
-            recent: Recent::default(),
+            recent: Recent { counted: exchanged, weight: 0 },
             failures: 0,
         }
     }

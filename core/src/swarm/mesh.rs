@@ -52,7 +52,8 @@ impl Swarm {
     pub(super) fn direct_to(&mut self, now: Time, peer: PeerId) -> Option<&mut Direct> {
         let device = self.devices.get(peer).filter(|device| device.path.is_some())?;
         let is_polite = self.device.public() < device.key;
-        Some(self.directs.get_or_insert_with(peer, || Direct::new(now, peer, is_polite)))
+        let exchanged = device.traffic.weight();
+        Some(self.directs.get_or_insert_with(peer, || Direct::new(now, peer, is_polite, exchanged)))
     }
 
     /// Whether one more device may be connected to directly. Another one with less traffic makes way, though not for a device that
