@@ -1,9 +1,11 @@
-//! What a data channel is written, and when it is given up (PROTOCOL.md §15).
+//! What a data channel is written and brings, and when it is given up (PROTOCOL.md §15).
 
 mod browsers;
 
 use browsers::*;
 use peersockets_core::limits;
+use peersockets_core::rtc::Connectivity::{Connected, Disconnected, Failed};
+use peersockets_core::swarm::SocketId;
 use peersockets_core::swarm::stats::Route;
 use peersockets_core::time::Duration;
 
@@ -93,5 +95,61 @@ fn a_channel_with_bytes_that_wait_lives_as_long_as_one_of_them_leaves_in_five_se
             pair.let_go(0, 1);
         }
         assert_eq!(pair.sides[0].connection, connection, "after {number} s");
+    }
+}
+
+#[test]
+fn who_may_have_lost_the_way_looks_for_another_at_once_or_leaves_it_to_the_other_for_three_seconds() {
+    let mut pair = Pair::direct();
+    let (impolite, polite) = (pair.impolite(), 1 - pair.impolite());
+    pair.advance(Duration::from_secs(1));
+    let lost_at = pair.now;
+    pair.tell_connectivity(impolite, Disconnected);
+    assert_eq!(pair.sides[impolite].restarts, [lost_at]);
+    pair.tell_connectivity(impolite, Connected);
+
+    pair.tell_connectivity(polite, Disconnected);
+    pair.advance(limits::DIRECT_AFTER / 2);
+    pair.tell_connectivity(polite, Connected);
+    pair.advance(2 * limits::DIRECT_AFTER);
+    assert_eq!(pair.sides[polite].restarts, [], "it was found again");
+
+    let lost_at = pair.now;
+    pair.tell_connectivity(polite, Disconnected);
+    pair.advance(2 * limits::DIRECT_AFTER);
+    assert_eq!(pair.sides[polite].restarts, [lost_at + limits::DIRECT_AFTER]);
+    assert_eq!(pair.sides[impolite].restarts.len(), 1);
+    assert_eq!([pair.sides[0].begun.len(), pair.sides[1].begun.len()], [1, 1], "all on one connection");
+}
+
+#[test]
+fn a_connection_without_any_way_is_given_up_and_another_one_begun() {
+    for side in 0..2 {
+        let mut pair = Pair::direct();
+        pair.advance(Duration::from_secs(1));
+        pair.tell_connectivity(side, Failed);
+        assert_eq!(pair.sides.each_ref().map(|side| side.connection), [None; 2]);
+        assert_eq!(pair.routes(), [Some(Route::Relay); 2]);
+        pair.advance(limits::DIRECT_RETRY * 3 / 2 + limits::DIRECT_AFTER);
+        assert_eq!(pair.routes(), [Some(Route::Direct); 2]);
+        assert_eq!(pair.sides[side].begun.len(), 2);
+    }
+}
+
+#[test]
+fn a_channel_that_brings_a_text_or_too_long_a_message_is_closed_before_it_is_read() {
+    for is_text in [true, false] {
+        let mut pair = Pair::direct();
+        let (now, Side { swarm, connection, .. }) = (pair.now, &mut pair.sides[0]);
+        let socket = connection.unwrap();
+        assert!(swarm.handle_socket_length(now, socket, limits::CHANNEL_MESSAGE));
+        assert!(!swarm.handle_socket_length(now, SocketId(99), 1), "nobody has it");
+        match is_text {
+            true => swarm.handle_socket_text(now, socket),
+            false => assert!(!swarm.handle_socket_length(now, socket, limits::CHANNEL_MESSAGE + 1)),
+        }
+        pair.settle();
+        assert_eq!(pair.sides.each_ref().map(|side| side.connection), [None; 2]);
+        assert_eq!(pair.routes(), [Some(Route::Relay); 2]);
     }
 }

@@ -41,6 +41,8 @@ pub struct Side {
     pub written: Vec<(Way, usize)>,
     /// The peer connections that it began: when, and with which servers.
     pub begun: Vec<(Time, Vec<IceServer>)>,
+    /// When it began to look for another way.
+    pub restarts: Vec<Time>,
     /// Its peer connection, if it has one.
     pub connection: Option<SocketId>,
     /// Whether what it writes to the channel stays in the buffer, until [`Pair::let_go`].
@@ -94,6 +96,7 @@ impl Pair {
                 events: Vec::new(),
                 written: Vec::new(),
                 begun: Vec::new(),
+                restarts: Vec::new(),
                 connection: None,
                 is_held: false,
                 is_far: false,
@@ -282,7 +285,10 @@ impl Pair {
         if self.sides[side].connection != Some(socket) {
             return;
         }
-        let (now, opens, Side { swarm, description, .. }) = (self.now, self.opens, &mut self.sides[side]);
+        let (now, opens, Side { swarm, description, restarts, .. }) = (self.now, self.opens, &mut self.sides[side]);
+        if step == (Step::Offer { restart: true }) {
+            restarts.push(now);
+        }
         match step {
             Step::Offer { .. } | Step::Answer(_) => {
                 swarm.handle_description(now, socket, "d".repeat(*description));
