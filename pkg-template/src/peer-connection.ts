@@ -41,6 +41,7 @@ export class PeerConnection {
   #tell: Tell | undefined;
   #connection: RTCPeerConnection | undefined;
   #channel: RTCDataChannel | undefined;
+  #farewell: ReturnType<typeof setTimeout> | undefined;
   #steps = Promise.resolve();
 
   constructor(lifeline: Lifeline, iceServers: IceServer[], tell: Tell) {
@@ -97,7 +98,7 @@ export class PeerConnection {
     const channel = this.#channel;
     this.#tell = undefined;
     if (channel?.readyState !== 'open') return this.cut();
-    this.#lifeline.setTimeout(() => this.cut(), FAREWELL);
+    this.#farewell = this.#lifeline.setTimeout(() => this.cut(), FAREWELL);
     channel.onclose = () => this.cut();
     channel.close();
   }
@@ -105,6 +106,8 @@ export class PeerConnection {
   /** Closes it at once. */
   cut(): void {
     this.#tell = undefined;
+    // It would hold the connection as long as it runs.
+    if (this.#farewell) this.#lifeline.clearTimeout(this.#farewell);
     this.#lifeline.release(this);
     this.#connection?.close();
   }

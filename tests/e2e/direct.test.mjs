@@ -20,8 +20,8 @@ const LONG = { every: 50, bytes: 20_000 };
 const FEWEST = LONG.bytes;
 /** How long the relay passes nothing on, in milliseconds. */
 const HELD = 2_000;
-/** How long two talk without a relay: longer than one waits for a peer that is silent, in milliseconds. */
-const ALONE = 8_000;
+/** How long two talk without a relay, in milliseconds: longer than it takes to give a link up, and to ask again whether the other still is there. */
+const ALONE = 25_000;
 
 const browser = await startBrowser();
 const pages = await startRelay();
@@ -114,8 +114,9 @@ test('a STUN server that never answers delays neither the first message nor the 
   await server.asked;
 });
 
-/** Why the direct connection ends in a cycle: each third for one of three reasons, but six times nothing is said of it. */
+/** Why the direct connection ends in a cycle: each third for one of three reasons, but nine times somebody is not told of what ended. */
 function causeOf(cycle) {
+  if (cycle % 16 === 4) return 'frozen';
   if (cycle % 16 === 8) return 'dropped';
   if (cycle % 16 === 15) return 'held';
   return ['channel', 'connection', 'relay'][cycle % 3];
@@ -149,6 +150,15 @@ const ends = {
   /** Nothing leaves the data channel any more, and neither side is told. */
   async dropped({ people }) {
     await both(people, (person) => midway(person, () => { connections.at(-1).channel.send = () => {}; }));
+    await both(people, (person) => until(person, 'relay'));
+  },
+  /** The pages' sockets carry nothing any more, which they have to find out; then the peer connection is closed. */
+  async frozen({ people, one, recorder }) {
+    const all = recorder.connections.length + people.length;
+    recorder.freeze();
+    while (recorder.connections.length < all) await once(recorder.server, 'connection');
+    await both(people, (person) => untilTrue(person, () => sockets.stats().relays[0].state === 'joined'));
+    await midway(one, () => connections.at(-1).close());
     await both(people, (person) => until(person, 'relay'));
   },
   /** The peer connection is closed, and the relay passes nothing on for a while. */

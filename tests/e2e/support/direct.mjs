@@ -89,7 +89,7 @@ function talkAndListen({ every, bytes }) {
 
 /**
  * In a page, before anything else: keeps every RTCPeerConnection, its data channel and the bytes that were sent there, and the memory of
- * the WebAssembly. What `window.spoil` does with a channel comes before anybody else has it.
+ * the WebAssembly. What `window.spoil` does with a channel and its connection comes before anybody else has them.
  */
 function recordConnections() {
   for (const name of ['instantiate', 'instantiateStreaming']) {
@@ -116,7 +116,7 @@ function recordConnections() {
         RTCDataChannel.prototype.send.call(channel, message);
       };
       this.channel = channel;
-      window.spoil?.(channel);
+      window.spoil?.(channel, this);
       return channel;
     }
   };
