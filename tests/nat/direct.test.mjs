@@ -5,19 +5,15 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { newDrive, openPersonIn } from '../e2e/support/browser.mjs';
-import { startRelay } from '../e2e/support/relay.mjs';
 import { SECRET, startCoturn, STUN, TURN } from './support/coturn.mjs';
-import { NOWHERE, SERVER, startInternet } from './support/internet.mjs';
+import { NOWHERE, startInternet } from './support/internet.mjs';
+import { meet, startRelayIn, untilDirect } from './support/people.mjs';
 
 /** How long the tests may take together, in milliseconds. ICE gives up after 16 s on an idle machine. */
 const TIMEOUT = 90_000;
 /** What the console says when the relay is gone. */
 const RELAY_IS_GONE = [/WebSocket connection to/, /Failed to load resource/, /^\[beaker-peersockets\] no-relay: /];
 const DEAD_STUN = `stun:${NOWHERE}:3478`;
-
-const connections = fileURLToPath(new URL('support/connections.js', import.meta.url));
 
 const [cone, symmetric] = await Promise.all(['cone', 'symmetric'].map(async (nat) => {
   const stage = await startInternet(nat);
@@ -87,11 +83,6 @@ describe('two peers', { concurrency: true, timeout: TIMEOUT }, () => {
   });
 });
 
-/** A relay on a server of the Internet, with its pages. */
-function startRelayIn({ internet }, ...options) {
-  return startRelay({ address: SERVER, enter: internet.enter, options: ['--public', ...options] });
-}
-
 /** A file with what coturn knows; it goes with the test. */
 async function secretFile(t) {
   const directory = await mkdtemp(join(tmpdir(), 'peersockets-secret-'));
@@ -99,30 +90,6 @@ async function secretFile(t) {
   const file = join(directory, 'turn-secret');
   await writeFile(file, SECRET, { mode: 0o600 });
   return file;
-}
-
-/** People on a drive of their own, one for each of these options, in one home and the other by turns; each sees all others. */
-async function meet(t, { browsers }, relay, options = [{}, {}]) {
-  const drive = newDrive();
-  const people = await Promise.all(options.map((own, index) =>
-    openPage(t, browsers[index % browsers.length], relay, { drive, relays: [relay.relayUrl], ...own })));
-  await Promise.all(people.map((person) => person.evaluate((others) => joins.take(others), people.length - 1)));
-  return people;
-}
-
-async function openPage(t, browser, relay, options) {
-  const context = await browser.newContext();
-  await context.addInitScript({ path: connections });
-  const person = await openPersonIn(t, context, `${relay.url}/package.html`);
-  await person.evaluate((given) => {
-    window.sockets = new PeerSockets(given);
-    window.peerEvents = sockets.watch();
-    window.joins = new Arrivals(peerEvents, 'join');
-    window.paths = new Arrivals(peerEvents, 'path');
-    window.topic = sockets.join('home');
-    window.messages = new Arrivals(topic, 'message');
-  }, options);
-  return person;
 }
 
 /** Each says something to all others, and hears what they say. */
@@ -141,13 +108,6 @@ async function talkWithout(relay, people) {
   for (const person of people) person.expect(...RELAY_IS_GONE);
   await relay.kill();
   await talk(people);
-}
-
-/** Waits until somebody is told that a peer is reached directly; ICE has its own idea of how long that takes. */
-function untilDirect({ page }) {
-  return page.evaluate(async () => {
-    while ((await paths.next()).path !== 'direct');
-  });
 }
 
 /** Waits until nothing comes of a connection that somebody's page has made. */

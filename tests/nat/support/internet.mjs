@@ -9,6 +9,9 @@ import { Network } from './network.mjs';
 export const SERVER = '192.0.2.1';
 /** A second address of theirs. */
 export const OTHER_SERVER = '192.0.2.2';
+/** The addresses of all homes, and that of the first. */
+export const HOMES = '198.51.100.0/24';
+export const HOME = '198.51.100.6';
 /** An address of nobody: what is sent there is lost without a word. */
 export const NOWHERE = '192.0.2.9';
 
@@ -28,6 +31,7 @@ const PLAIN_ADDRESSES = '--disable-features=WebRtcHideLocalIpsWithMdns';
 /**
  * An Internet with two homes, each with a Chromium; all ends with the test file.
  * @param {keyof typeof NATS} nat the kind of both routers
+ * @returns `internet`, the `browsers` in their homes, and `lose`, see below
  */
 export async function startInternet(nat) {
   const internet = await Network.create();
@@ -39,7 +43,16 @@ export async function startInternet(nat) {
   await internet.link({ name: 'rest', address: '198.51.100.253/30' }, rest, { name: 'rest', address: '198.51.100.254/30' });
   await internet.ip('route add default via 198.51.100.254');
   const browsers = await Promise.all([1, 2].map(async (number) => startBrowserIn(await buildHome(internet, number, nat))));
-  return { internet, browsers };
+  return { internet, browsers, lose: (...packets) => lose(internet, packets) };
+}
+
+/** Loses packets from now on that match one of these conditions of `nft` on addresses. What is returned ends that. */
+async function lose(internet, packets) {
+  const rules = packets.map((packet) => `${packet} drop`).join('; ');
+  // What is for a server passes the first, what is from one the second.
+  const chains = ['prerouting', 'postrouting'].map((hook) => `chain ${hook} { type filter hook ${hook} priority filter; ${rules}; }`);
+  await internet.nft(`table ip loss { ${chains.join('; ')}; }`);
+  return () => internet.nft('delete table ip loss');
 }
 
 /** A home with one machine, which has no address that means anything outside; gives its network. */
