@@ -1,6 +1,7 @@
 // The demo: brings the nouns of this directory together on one drive.
 
 import { Chat } from './chat.js';
+import { mayBeDirect, offerChoice } from './direct.js';
 import { DriveBar, readDrive } from './drive.js';
 import { Example } from './example.js';
 import { Inspector } from './inspector.js';
@@ -16,6 +17,7 @@ const drive = readDrive(location.href);
 const status = new Status();
 const driveBar = new DriveBar(drive);
 const example = new Example(drive);
+offerChoice();
 
 // Not a static import: without the package the page can still say so.
 const { install } = await import('./pkg/dist/index.js').catch((error) => {
@@ -23,7 +25,7 @@ const { install } = await import('./pkg/dist/index.js').catch((error) => {
   throw error;
 });
 // A drive that is given must be one; without any it is the public one.
-start(install(drive.text === undefined ? {} : { drive: drive.text }));
+start(install({ ...(drive.text !== undefined && { drive: drive.text }), ...(!mayBeDirect() && { direct: false }) }));
 
 function start(sockets) {
   status.follow(sockets);

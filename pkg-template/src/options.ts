@@ -109,6 +109,6 @@ export function orRefuse<Value>(read: () => Value): Value {
   } catch (cause) {
     // What was thrown may itself throw when it is looked at.
     if (attempt(() => cause instanceof PeerSocketsError)) throw cause;
-    throw new PeerSocketsError({ code: 'bad-options', reason: `the options could not be read: ${thrownText(cause)}`, cause });
+    throw new PeerSocketsError({ code: 'bad-options', reason: `the options cannot be used: ${thrownText(cause)}`, cause });
   }
 }

@@ -7,7 +7,7 @@
  * - `offline`: every relay is out of reach and nobody is connected without one, or the browser says that it is offline and no relay has answered since; each is
  *   tried again, at once when the browser comes back online. Peers stay until they have been silent for 5 s
  * - `closed`: by `close()`, for good
- * - `failed`: the options could not be read, one of them does not exist or the drive is none, or the WebAssembly could not be loaded or crashed; an `error` event says why
+ * - `failed`: the options cannot be used, one of them does not exist or the drive is none, or the WebAssembly could not be loaded or crashed; an `error` event says why
  */
 export type State = 'loading' | 'connecting' | 'ready' | 'offline' | 'closed' | 'failed';
 

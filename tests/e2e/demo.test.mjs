@@ -113,7 +113,7 @@ test('Tab reaches every control in reading order, each has a name and shows its 
     reached.push(name);
   }
   assert.deepEqual(reached, [
-    'link', 'copy-link', 'other-drive', 'chat-log', 'second-window', 'message', 'say', 'roster', 'nickname', 'room-list', 'topic-name', 'Join', 'send-topic',
+    'link', 'copy-link', 'other-drive', 'chat-log', 'second-window', 'message', 'say', 'roster', 'nickname', 'room-list', 'direct', 'topic-name', 'Join', 'send-topic',
     'send-to', 'send-as', 'payload', 'Send', 'counters', 'pause-frames', 'clear-frames', 'frames', 'copy-example', 'example',
   ]);
   const nameless = await page.locator('input, select').evaluateAll((fields) => fields.filter((field) => field.labels.length === 0).map(({ id }) => id));
@@ -203,6 +203,32 @@ test('visitors who are directly connected go on without the relay', async (t) =>
   await say(ana, 'still here');
   await heard(ben, 'still here');
   await ben.page.locator('#state').getByText('Connected to peers only', { exact: true }).waitFor();
+});
+
+test('a visitor who is not to connect directly makes no peer connection from then on, until that is chosen again', async (t) => {
+  const [ana, ben] = await visitTogether(t);
+  const directly = ana.page.getByLabel('Connect directly');
+  const note = (person, words) => person.page.locator('#room-note').getByText(words, { exact: true }).waitFor();
+  await note(ana, '1 direct');
+  await ana.context.addInitScript(() => {
+    window.made = 0;
+    window.RTCPeerConnection = class extends RTCPeerConnection {
+      constructor(...parameters) {
+        super(...parameters);
+        window.made += 1;
+      }
+    };
+  });
+  await Promise.all([ana.page.waitForEvent('load'), directly.uncheck()]);
+  for (const person of [ana, ben]) await note(person, '1 through the relay');
+  await Promise.all([ana.page.waitForEvent('load'), ana.page.reload()]);
+  await note(ana, '1 through the relay');
+  assert.equal(await directly.isChecked(), false);
+  await say(ana, 'Through the relay');
+  await heard(ben, 'Through the relay');
+  assert.equal(await ana.page.evaluate(() => made), 0);
+  await Promise.all([ana.page.waitForEvent('load'), directly.check()]);
+  for (const person of [ana, ben]) await note(person, '1 direct');
 });
 
 test('a flood leaves 500 messages in the inspector and 300 in the chat', async (t) => {

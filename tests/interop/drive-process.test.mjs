@@ -71,7 +71,7 @@ test('mistakes in the options are error events', async (t) => {
   for (const [options, code, text] of [
     [{ keyPair: { secretKey: 'secret' } }, 'bad-options', /keyPair\.secretKey is not 64 bytes/],
     [{ keyPair: {} }, 'bad-options', /keyPair\.secretKey is not 64 bytes/],
-    [{ keyPair: null }, 'bad-options', /could not be read/],
+    [{ keyPair: null }, 'bad-options', /cannot be used/],
     [{ keyPair: { secretKey: new Uint8Array(64).fill(7) } }, 'bad-options', /keyPair\.secretKey is not a seed and the public key that belongs to it/],
     [{ keyPair: { ...crypto.keyPair(), publicKey: crypto.keyPair().publicKey } }, 'bad-options', /keyPair\.publicKey does not belong/],
     ['ws://relay.example', 'bad-options', /no object/],

@@ -53,7 +53,7 @@ test('ice_servers_that_the_browser_refuses_are_told_in_its_words_and_its_own_lim
     }
     close() { made -= 1; }
   };
-  const refused = { code: 'bad-options', reason: 'the options could not be read: the browser does not take iceServers: no credential' };
+  const refused = { code: 'bad-options', reason: 'the options cannot be used: the browser does not take iceServers: no credential' };
   assert.throws(() => fillIn(readOptions({ iceServers }), page), refused);
   assert.equal(made, 0, 'what was tried is closed');
   assert.equal(fillIn(readOptions({ iceServers, direct: false }), page).directPeers, 0);
@@ -88,7 +88,7 @@ for (const [options, reason] of [
   test(`what_is_no_such_option_is_refused_in_words: ${JSON.stringify(options)}`, async (context) => {
     context.mock.method(console, 'warn', () => {});
     const sockets = new PeerSockets({ wasm, relays: [], drive: 'ab'.repeat(32), ...options });
-    await assert.rejects(sockets.ready, { code: 'bad-options', reason: `the options could not be read: ${reason}` });
+    await assert.rejects(sockets.ready, { code: 'bad-options', reason: `the options cannot be used: ${reason}` });
   });
 }
 

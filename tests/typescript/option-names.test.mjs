@@ -58,7 +58,7 @@ test('without_the_option_the_drive_is_the_pages', () => {
 test('options_that_are_no_object_are_refused_and_not_taken_for_none', async (context) => {
   const warn = context.mock.method(console, 'warn', () => {});
   for (const options of ['hyper://aa', 7, true, ['ws://a/relay'], () => {}]) {
-    await assert.rejects(new PeerSockets(options).ready, { code: 'bad-options', reason: 'the options could not be read: they are no object' });
+    await assert.rejects(new PeerSockets(options).ready, { code: 'bad-options', reason: 'the options cannot be used: they are no object' });
     await assert.rejects(install(options).ready, { code: 'bad-options' });
     delete globalThis.beaker;
   }
