@@ -62,7 +62,7 @@ ${Object.values(AT_ONCE).map(figure).join('; ')} messages at once. Ratios are to
     table(['message', ...WAYS.map(({ kind, name }) => (kind === 'ours' ? `ours, ${paths}` : name)), 'ours / bare', 'ours / PeerJS'], rows),
     ...losses(streams),
     `From the navigation of a second page, nothing cached, ${VISITS} times in turn, ms: ours to the first message that the first page has of it, PeerJS
-to the connection's \`open\`.`,
+to the connection's \`open\`. Each page names in its HTML what it loads: PeerJS its script, ours its module and WebAssembly as the README does.`,
     table(['', 'median', 'lowest and highest'], visitRows),
     `${ROUNDS * EXCHANGES} messages of 32 bytes and their answers, one after another, in turns of ${EXCHANGES}: ms, which the browser's clock gives in tenths.`,
     table(['', 'median', '99th percentile'], tripRows),
