@@ -5,6 +5,7 @@
 //! [`Impostor`] make a hostile one of it. [`Room`] lets devices talk, and checks what they are told against what must hold whatever
 //! happens. For tests only: what cannot be panics.
 
+mod accident;
 mod channels;
 mod drive_peer;
 mod host;
@@ -15,15 +16,17 @@ mod network;
 mod relay;
 mod room;
 mod stream;
+mod tally;
 mod weather;
 mod world;
 
-pub use channels::Accident;
+pub use accident::Accident;
 pub use drive_peer::DrivePeer;
 pub use impostor::Impostor;
 pub use liar::Lie;
 pub use mischief::{Fault, Mischief};
 pub use relay::Relay;
 pub use room::{Kind, Room, Seed};
+pub use tally::Tally;
 pub use weather::Weather;
 pub use world::{Device, World, drive, seconds};

@@ -69,6 +69,9 @@ impl World {
             self.last_delivery += 1;
             self.in_flight.insert((Time::default(), self.last_delivery), delivery);
         }
+        for end in self.connections.keys().copied().collect::<Vec<_>>() {
+            self.go_on(end);
+        }
         self.settle();
     }
 
@@ -81,7 +84,9 @@ impl World {
 
     /// What arrives of what is under way: a dead socket loses it, and without a network it waits.
     pub(crate) fn pass(&mut self, delivery: Delivery) -> Option<Delivery> {
-        let Some((device, socket)) = delivery.way() else {
+        // A browser takes its steps also without a network.
+        let is_near = matches!(delivery, Delivery::Step { .. });
+        let Some((device, socket)) = delivery.way().filter(|_| !is_near) else {
             return Some(delivery);
         };
         let device = &mut self.devices[device];
@@ -112,7 +117,7 @@ impl Delivery {
             | Self::Open { device, socket }
             | Self::Close { device, socket }
             | Self::Closed { device, socket } => Some((*device, *socket)),
-            Self::Go { .. } | Self::Connectivity { .. } => None,
+            Self::Go { .. } | Self::Connectivity { .. } | Self::Leave { .. } | Self::EndLapse { .. } => None,
         }
     }
 }

@@ -6,15 +6,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use peersockets_core::drive::DriveKey;
+use peersockets_core::random::Random;
 use peersockets_core::rtc::{Connectivity, Step};
 use peersockets_core::swarm::{Config, Event, HandleId, LinkId, Output, PeerId, Report, SocketId, State, Swarm};
 use peersockets_core::time::{Duration, Time};
 
-use crate::channels::Connection;
+use crate::channels::{Connection, End};
 use crate::drive_peer::DrivePeer;
 use crate::host::Host;
 use crate::network::Bandwidth;
 use crate::relay::Relay;
+use crate::tally::Tally;
 use crate::weather::Weather;
 
 pub struct World {
@@ -33,7 +35,15 @@ pub struct World {
     pub direct_peers: usize,
     /// Whether the networks let devices connect directly.
     pub direct_succeeds: bool,
-    pub(crate) connections: BTreeMap<(usize, SocketId), Connection>,
+    /// How many bytes a second leave each channel of a direct connection, if that is not everything at once.
+    pub channel_rate: Option<f64>,
+    /// What became of direct connections.
+    pub tally: Tally,
+    pub(crate) connections: BTreeMap<End, Connection>,
+    /// The number of the last description that a browser made.
+    pub(crate) last_description: u64,
+    /// What makes channels open late.
+    pub(crate) openings: Option<Random>,
 }
 
 /// What a socket is opened to.
@@ -99,6 +109,17 @@ pub(crate) enum Delivery {
         device: usize,
         socket: SocketId,
         connectivity: Connectivity,
+        /// How often that had changed.
+        changes: u32,
+    },
+    /// The first message that waits in a slow channel leaves it.
+    Leave {
+        device: usize,
+        socket: SocketId,
+    },
+    /// Two ends of a direct connection have a way again.
+    EndLapse {
+        ends: [End; 2],
     },
     /// A device closed a socket.
     Close {
@@ -134,7 +155,11 @@ impl World {
             session_time: None,
             direct_peers: 0,
             direct_succeeds: true,
+            channel_rate: None,
+            tally: Tally::default(),
             connections: BTreeMap::new(),
+            last_description: 0,
+            openings: None,
         }
     }
 
@@ -233,9 +258,9 @@ impl World {
                     self.drain(device);
                 }
                 Delivery::ToDevice { device, socket, message } => {
-                    if self.is_deaf(device, socket) {
+                    let Some(message) = self.hear_channel((device, socket), message) else {
                         continue;
-                    }
+                    };
                     self.devices[device].swarm.handle_socket_message(self.now, socket, &message);
                     self.drain(device);
                 }
@@ -248,13 +273,18 @@ impl World {
                     self.drain(device);
                 }
                 Delivery::Open { device, socket } => {
-                    self.open_channel(device, socket);
+                    self.open_channel((device, socket));
                     self.drain(device);
                 }
-                Delivery::Connectivity { device, socket, connectivity } => {
-                    self.tell_connectivity(device, socket, connectivity);
+                Delivery::Connectivity { device, socket, connectivity, changes } => {
+                    self.tell_connectivity(device, socket, connectivity, changes);
                     self.drain(device);
                 }
+                Delivery::Leave { device, socket } => {
+                    self.leave_slowly((device, socket));
+                    self.drain(device);
+                }
+                Delivery::EndLapse { ends } => self.end_lapse(ends),
                 Delivery::Close { device, socket } => self.close_socket(device, socket),
                 Delivery::Closed { device, socket } => {
                     self.close_socket(device, socket);
@@ -282,6 +312,9 @@ impl World {
                 let Device { uplink, timeout, .. } = &self.devices[device];
                 // What is told of buffers may be news too.
                 if uplink.is_some() || timeout.is_some_and(|at| at <= self.now) {
+                    for end in self.channels_of(device).collect::<Vec<_>>() {
+                        self.tell_waiting(end);
+                    }
                     self.devices[device].swarm.handle_timeout(self.now);
                     self.drain(device);
                 }
@@ -331,7 +364,12 @@ impl World {
 
     /// Sends something on its way.
     pub(crate) fn send(&mut self, delivery: Delivery) {
-        let mut at = self.weather.arrival(self.now, &delivery);
+        self.send_after(self.now, delivery);
+    }
+
+    /// Sends something on its way later.
+    pub(crate) fn send_after(&mut self, at: Time, delivery: Delivery) {
+        let mut at = self.weather.arrival(at, &delivery);
         if let Delivery::ToDevice { device, message, .. } = &delivery
             && let Some(downlink) = &mut self.devices[*device].downlink
         {
@@ -350,7 +388,7 @@ impl World {
             match self.devices[index].swarm.poll_output() {
                 Output::Open { socket, url, subprotocol } => self.open_socket(index, socket, &url, subprotocol),
                 Output::Write { socket, message } if self.has_connection(index, socket) => {
-                    self.write_channel(index, socket, message);
+                    self.write_channel((index, socket), message);
                 }
                 Output::Write { socket, message } => {
                     if let Some(uplink) = &mut self.devices[index].uplink {
@@ -364,7 +402,7 @@ impl World {
                         self.devices[index].swarm.handle_socket_buffered(socket, 0);
                     }
                 }
-                Output::Close { socket } if self.has_connection(index, socket) => self.disconnect(index, socket),
+                Output::Close { socket } if self.has_connection(index, socket) => self.disconnect((index, socket)),
                 Output::Close { socket } => {
                     let unclosed = &mut self.devices[index].unclosed;
                     let count = unclosed.len();
@@ -381,6 +419,7 @@ impl World {
                     events.push(event);
                 }
                 Output::Timeout(at) => {
+                    self.check_channels(index);
                     self.devices[index].timeout = at;
                     return at;
                 }
