@@ -17,6 +17,8 @@ pub enum Accident {
     /// It has no way any more. Both ends find out after 5 s that it may be lost, and after 15 s that it is. Where they look for another
     /// one they find it.
     Dead,
+    /// One end has no way any more and finds out, as with [`Dead`](Self::Dead). The other is not told.
+    HalfDead,
     /// It has no way any more, and both ends find out at once.
     Failed,
     /// What one end writes stays in its buffer.
@@ -27,10 +29,11 @@ pub enum Accident {
 
 impl Accident {
     /// Every kind: with a lapse that nobody is told of, one that both ends are told of, and one that is longer than a link is silent.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Closed,
         Self::HalfClosed,
         Self::Dead,
+        Self::HalfDead,
         Self::Failed,
         Self::Stuck,
         Self::Lapse(3),
@@ -149,6 +152,7 @@ impl World {
                 self.lose_way(other);
             }
             Accident::Dead => self.kill_channel(ends),
+            Accident::HalfDead => self.lose_way(end),
             Accident::Failed => {
                 self.kill_channel(ends);
                 ends.into_iter().for_each(|end| self.tell_way(end, Duration::ZERO, Connectivity::Failed));

@@ -24,6 +24,9 @@ const NO_WAY: Duration = Duration::from_secs(10);
 /// Time that what was written has for leaving once its connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// Bytes that leave a buffer although nobody acknowledges them: SCTP sends so much again until someone does.
+const UNDER_WAY: usize = 16 * 1024;
+
 /// One end, as its browser has it.
 #[derive(Default)]
 pub(crate) struct Connection {
@@ -33,6 +36,8 @@ pub(crate) struct Connection {
     remote: Option<(End, u64)>,
     has_candidate: bool,
     agreement: Option<Agreement>,
+    /// The offer that it looked for a way by last.
+    tried: Option<u64>,
     /// The end that it is one connection with.
     pub(crate) other: Option<End>,
     /// When the channel opened.
@@ -227,11 +232,11 @@ impl World {
         };
         assert!(connection.opened_at.is_some(), "nothing is written to a channel before it opens");
         assert!(message.len() <= limits::CHANNEL_MESSAGE, "a message of {} bytes", message.len());
-        let was_full = connection.waiting >= limits::CHANNEL_HIGH_WATER;
+        let was_full = connection.buffered() >= limits::CHANNEL_HIGH_WATER;
         connection.is_overfull |= was_full;
         connection.waiting += message.len();
         connection.queue.push_back(message);
-        let is_full = connection.waiting >= limits::CHANNEL_HIGH_WATER;
+        let is_full = connection.buffered() >= limits::CHANNEL_HIGH_WATER;
         self.tally.full += usize::from(has_room && is_full && !was_full);
         self.move_on(end);
         self.tell_waiting(end);
@@ -296,7 +301,7 @@ impl World {
     pub(crate) fn tell_waiting(&mut self, end: End) {
         if let Some(connection) = self.connections.get(&end) {
             let (device, socket) = end;
-            self.devices[device].swarm.handle_socket_buffered(socket, connection.waiting);
+            self.devices[device].swarm.handle_socket_buffered(socket, connection.buffered());
         }
     }
 
@@ -349,13 +354,13 @@ impl World {
 
     /// The end becomes one connection with another if both agree on that, and finds a way to it if their networks let them.
     fn join_ends(&mut self, end: End) {
-        let Some(remote) = self.agreed(end) else {
+        let Some((remote, offer)) = self.agreed(end) else {
             return;
         };
         let ends = [(end, remote), (remote, end)];
         let was_joined = ends.iter().all(|(end, other)| self.connections[end].other == Some(*other));
         for (end, other) in ends {
-            self.connection(end, |connection| connection.other = Some(other));
+            self.connection(end, |connection| (connection.other, connection.tried) = (Some(other), Some(offer)));
         }
         let lapses = ends.iter().any(|(end, _)| self.connections[end].lapses_until.is_some());
         if self.direct_succeeds && !self.is_cut_off(end) && !lapses {
@@ -367,14 +372,15 @@ impl World {
         }
     }
 
-    /// The end that another has an agreement with, if both can do with it.
-    fn agreed(&self, end: End) -> Option<End> {
+    /// The end that another has an agreement with, and on which offer, if both can do with it and have not yet.
+    fn agreed(&self, end: End) -> Option<(End, u64)> {
         let connection = self.connections.get(&end)?;
         let agreement = connection.agreement?;
         let remote = self.connections.get(&agreement.with)?;
         let back = Agreement { with: end, has_answered: !agreement.has_answered, ..agreement };
-        let is_mutual = remote.agreement == Some(back);
-        (is_mutual && (connection.has_candidate || remote.has_candidate)).then_some(agreement.with)
+        let is_new = remote.agreement == Some(back) && connection.tried != Some(agreement.offer);
+        let has_candidate = connection.has_candidate || remote.has_candidate;
+        (is_new && has_candidate).then_some((agreement.with, agreement.offer))
     }
 
     fn open_soon(&mut self, (device, socket): End) {
@@ -427,6 +433,14 @@ fn time_for(message: &[u8], rate: f64) -> Duration {
 }
 
 impl Connection {
+    /// What the browser says of its buffer.
+    fn buffered(&self) -> usize {
+        match self.has_way {
+            true => self.waiting,
+            false => self.waiting.saturating_sub(UNDER_WAY),
+        }
+    }
+
     fn take_description(&mut self, end: End, number: u64) {
         self.remote = Some((end, number));
         self.has_candidate = false;
