@@ -11,6 +11,7 @@ mod drive_peer;
 mod host;
 mod impostor;
 mod liar;
+mod mesh;
 mod mischief;
 mod network;
 mod relay;

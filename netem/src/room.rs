@@ -64,6 +64,8 @@ pub struct Room {
     pub dropped: usize,
     /// How many messages came back for want of memory.
     pub refused: usize,
+    /// How long all had been well when everyone who may be was directly connected, of the time that was looked at.
+    pub meshed_after: Duration,
 }
 
 /// From which device to which, on which topic.
@@ -149,6 +151,7 @@ impl Room {
             restarts: 0,
             dropped: 0,
             refused: 0,
+            meshed_after: Duration::ZERO,
         };
         let relays = room.relays();
         for kind in kinds {
@@ -258,7 +261,9 @@ impl Room {
 
     /// Everything is well again, for a while: everyone who is not away on purpose meets, and what was sent arrives.
     pub fn recover(&mut self) {
+        let since = self.world.now;
         self.world.direct_succeeds = true;
+        self.world.open_in_time();
         let devices = self.devices();
         let is_any_sessionless = devices.iter().any(|device| !self.keeps_session(*device));
         for relay in self.relays() {
@@ -302,6 +307,12 @@ impl Room {
                 owed.map(|(number, _)| number).filter(|number| !log.arrived.contains(&(*number as u32))).collect();
             assert!(lost.is_empty(), "of {talk:?}, {} messages: lost {lost:?}", log.sent.len());
         }
+        self.expect_mesh(since);
+    }
+
+    /// Whether a device is not away on purpose.
+    pub(crate) fn is_here(&self, device: usize) -> bool {
+        !self.people[device].is_away
     }
 
     /// How many others a device takes for present.
@@ -311,7 +322,7 @@ impl Room {
 
     /// How many there are for it.
     fn expected(&self, device: usize) -> usize {
-        let is_there = |other: &usize| !self.people[*other].is_away;
+        let is_there = |other: &usize| self.is_here(*other);
         let others = self.devices().into_iter().filter(|other| *other != device && is_there(other));
         if is_there(&device) { others.count() } else { 0 }
     }
