@@ -7,6 +7,9 @@ use peersockets_core::time::Duration;
 use crate::channels::{Connection, End};
 use crate::world::{Delivery, World, seconds};
 
+/// How soon a browser notices that there is a network again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 /// How a direct connection comes to grief.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accident {
@@ -60,6 +63,16 @@ impl World {
         }
         self.settle();
         broke
+    }
+
+    /// A device has no network: nor have its direct connections a way, until a while after it has one again.
+    pub(crate) fn suspend_channels(&mut self, device: usize) {
+        for end in self.channels_of(device).collect::<Vec<_>>() {
+            let connection = &self.connections[&end];
+            if let Some(other) = connection.other.filter(|_| connection.has_way) {
+                self.begin_lapse([end, other], LOOK_AGAIN);
+            }
+        }
     }
 
     /// All direct connections of a device lose their way for good.
@@ -117,7 +130,7 @@ impl World {
             return;
         }
         if self.is_cut_off(ends[0]) || self.is_cut_off(ends[1]) {
-            return self.begin_lapse(ends, seconds(1.0));
+            return self.begin_lapse(ends, LOOK_AGAIN);
         }
         for end in ends {
             self.connection(end, |connection| connection.lapses_until = None);
@@ -158,10 +171,7 @@ impl World {
                 ends.into_iter().for_each(|end| self.tell_way(end, Duration::ZERO, Connectivity::Failed));
             }
             Accident::Stuck => self.connection(end, |connection| connection.is_stuck = true),
-            Accident::Lapse(time) => {
-                ends.into_iter().for_each(|end| self.lose_way(end));
-                self.begin_lapse(ends, seconds(time.into()));
-            }
+            Accident::Lapse(time) => self.begin_lapse(ends, seconds(time.into())),
         }
         true
     }
@@ -169,6 +179,7 @@ impl World {
     fn begin_lapse(&mut self, ends: [End; 2], time: Duration) {
         let until = self.now + time;
         for end in ends {
+            self.lose_way(end);
             self.connection(end, |connection| connection.lapses_until = Some(until));
         }
         self.send_at(until, Delivery::EndLapse { ends });

@@ -55,6 +55,7 @@ impl World {
     /// Takes a device's network away, and tells it so.
     pub fn go_offline(&mut self, device: usize) {
         self.devices[device].is_cut_off = true;
+        self.suspend_channels(device);
         self.devices[device].swarm.handle_offline(self.now);
         self.settle();
     }
@@ -68,9 +69,6 @@ impl World {
             // It is there already: before all that still is on its way.
             self.last_delivery += 1;
             self.in_flight.insert((Time::default(), self.last_delivery), delivery);
-        }
-        for end in self.connections.keys().copied().collect::<Vec<_>>() {
-            self.go_on(end);
         }
         self.settle();
     }
