@@ -163,7 +163,7 @@ fn devices_that_offer_at_once_agree() {
     world.release(0);
     world.advance(seconds(1.0));
     expect_routes(&world, Route::Direct);
-    assert_eq!((begun(&world), world.tally.glares), ([1, 1], 1));
+    assert_eq!((begun(&world), world.tally.glares_settled), ([1, 1], 1));
     send_both(&mut world, topics, 0..10);
     world.settle();
     expect_both(&mut world, watches, topics, 0..10);

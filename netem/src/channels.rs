@@ -35,6 +35,8 @@ pub(crate) struct Connection {
     /// The description that was taken last: whose it is, and its number.
     remote: Option<(End, u64)>,
     has_candidate: bool,
+    /// Whether it took that in place of an offer of its own.
+    gave_way: bool,
     agreement: Option<Agreement>,
     /// The offer that it looked for a way by last.
     tried: Option<u64>,
@@ -158,8 +160,10 @@ impl World {
             Step::Answer(offer) => {
                 let Named { end: with, number: offer, .. } = Named::read(&offer, "offer");
                 // One of its own is rolled back.
-                self.tally.glares += usize::from(connection.offered.take().is_some());
+                let gave_way = connection.offered.take().is_some();
+                self.tally.glares += usize::from(gave_way);
                 connection.take_description(with, offer);
+                connection.gave_way = gave_way;
                 connection.agreement = Some(Agreement { offer, with, has_answered: true });
                 Some(format!("answer {device} {} {number} {offer}", socket.0))
             }
@@ -358,6 +362,8 @@ impl World {
             return;
         };
         let ends = [(end, remote), (remote, end)];
+        let gave_way = ends.iter().any(|(end, _)| self.connections[end].gave_way);
+        self.tally.glares_settled += usize::from(gave_way);
         let was_joined = ends.iter().all(|(end, other)| self.connections[end].other == Some(*other));
         for (end, other) in ends {
             self.connection(end, |connection| (connection.other, connection.tried) = (Some(other), Some(offer)));
@@ -443,7 +449,7 @@ impl Connection {
 
     fn take_description(&mut self, end: End, number: u64) {
         self.remote = Some((end, number));
-        self.has_candidate = false;
+        (self.has_candidate, self.gave_way) = (false, false);
     }
 }
 

@@ -7,6 +7,8 @@ use std::ops::AddAssign;
 pub struct Tally {
     /// An offer came while one of the device's own was out, and was taken in place of that.
     pub glares: usize,
+    /// The two agreed on that.
+    pub glares_settled: usize,
     /// The end that had offered opened first.
     pub opened_by_offer: usize,
     /// The end that had answered did.
@@ -36,9 +38,10 @@ impl Tally {
         all.fields().iter().all(|count| **count > 0)
     }
 
-    fn fields(&mut self) -> [&mut usize; 11] {
+    fn fields(&mut self) -> [&mut usize; 12] {
         [
             &mut self.glares,
+            &mut self.glares_settled,
             &mut self.opened_by_offer,
             &mut self.opened_by_answer,
             &mut self.late_openings,
