@@ -107,6 +107,22 @@ fn a_channel_that_has_failed_is_given_up_at_once() {
 }
 
 #[test]
+fn whatever_becomes_of_a_channel_while_the_relay_s_link_is_cut_nothing_is_lost() {
+    for accident in Accident::ALL {
+        for device in 0..2 {
+            let (mut world, watches, topics) = connected();
+            send_both(&mut world, topics, 0..100);
+            world.settle_partly(7);
+            assert!(world.break_everything(device, 0, accident));
+            send_both(&mut world, topics, 100..200);
+            world.advance(seconds(20.0));
+            expect_both(&mut world, watches, topics, 0..200);
+            expect_routes(&world, Route::Direct);
+        }
+    }
+}
+
+#[test]
 fn devices_that_look_for_another_way_at_once_agree() {
     let (mut world, watches, topics) = connected();
     world.break_channel(0, 0, Accident::Dead);
