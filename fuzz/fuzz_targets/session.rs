@@ -198,7 +198,8 @@ impl Meeting {
         let number = argument >> 3;
         let said = match argument & 7 {
             0 | 1 => Said::Offer("offer".to_owned()),
-            2 | 3 => Said::Answer("answer".to_owned()),
+            2 => Said::Answer("answer".to_owned()),
+            3 => Said::NoPlace,
             4 => Said::Candidate(candidate()),
             5 => Said::Close,
             6 => Said::Offer("o".repeat(limits::DESCRIPTION + 1)),
