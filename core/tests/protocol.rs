@@ -27,7 +27,8 @@ fn a_must_without_a_test_is_noticed() {
 
 #[test]
 fn the_limits_that_the_protocol_quotes_are_those_of_the_code() {
-    let protocol = fs::read_to_string(root().join("core/PROTOCOL.md")).unwrap().replace('\n', " ");
+    let protocol = fs::read_to_string(root().join("core/PROTOCOL.md")).unwrap();
+    let protocol = protocol.split_whitespace().collect::<Vec<_>>().join(" ");
     for quote in [
         format!("message {} bytes", grouped(limits::MESSAGE)),
         format!("a FIRST longer than {} bytes", grouped(limits::MESSAGE)),
@@ -73,6 +74,27 @@ fn the_limits_that_the_protocol_quotes_are_those_of_the_code() {
         format!("with CONSUMED, {} or more at a time", grouped(limits::CREDIT_STEP)),
         format!("up to {} MiB; a circuit is lent", limits::CREDIT_WINDOW >> 20),
         format!("for {} s after credit came last", limits::CREDIT_IDLE.as_secs()),
+        format!(
+            "{} bytes at most; a candidate, and a media id, have {}.",
+            grouped(limits::DESCRIPTION),
+            grouped(limits::CANDIDATE)
+        ),
+        format!("bytes of the link (§4), binary, {} at most", grouped(limits::CHANNEL_MESSAGE)),
+        format!("At most {} are taken for a description:", limits::CANDIDATES),
+        format!("At most {} offers of the other", limits::OFFERS),
+        format!("leaves it to the other for {} s", limits::DIRECT_AFTER.as_secs()),
+        format!("within {} ms of the proof", limits::DIRECT_SOON.as_millis()),
+        format!("led to a proof within {} s", limits::DIRECT_TIME.as_secs()),
+        format!("nothing leaves for {} s", limits::STALL.as_secs()),
+        format!(
+            "after {} s, doubling to {} s, each",
+            limits::DIRECT_RETRY.as_secs(),
+            limits::DIRECT_RETRY_MAX.as_secs()
+        ),
+        format!("connects to {} others at most", limits::DIRECT_PEERS),
+        format!("more than {} in a row and one a second", limits::INVITATIONS),
+        format!("{} and {} from all", limits::INVITATIONS_OF_ALL, limits::INVITATIONS_PER_SECOND),
+        format!("tried again after {} s, ± 50 %", limits::DIRECT_REFUSED.as_secs()),
         format!("{} s doubling to {} s", limits::RETRY_FIRST.as_secs_f64(), limits::RETRY_MAX.as_secs()),
     ] {
         assert!(protocol.contains(&quote), "PROTOCOL.md does not say {quote:?}");

@@ -159,7 +159,7 @@ impl World {
             }
             Step::Answer(offer) => {
                 let Named { end: with, number: offer, .. } = Named::read(&offer, "offer");
-                // One of its own is rolled back.
+                // One of its own is given up: browsers leave a first one behind, and roll a later one back.
                 let gave_way = connection.offered.take().is_some();
                 self.tally.glares += usize::from(gave_way);
                 connection.take_description(with, offer);

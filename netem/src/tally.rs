@@ -25,7 +25,7 @@ pub struct Tally {
     pub lapses_outlasted: usize,
     /// A device was told that there is no way.
     pub failures: usize,
-    /// A channel that something left was full.
+    /// A channel from which bytes could leave became full.
     pub full: usize,
     /// A channel died, and in the same instant its device's sockets to relays.
     pub double_deaths: usize,

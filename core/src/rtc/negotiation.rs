@@ -297,7 +297,7 @@ impl Negotiation {
 }
 
 /// Whether a description is of one section at most, and that of data (RFC 8866, §5.14; RFC 8841).
-fn is_data_alone(description: &str) -> bool {
+pub fn is_data_alone(description: &str) -> bool {
     let mut sections = description.lines().filter_map(|line| line.strip_prefix("m="));
     sections.next().is_none_or(|section| section.starts_with("application ")) && sections.next().is_none()
 }

@@ -7,7 +7,7 @@ use super::output::{Output, PeerId, SocketId};
 use super::{Attached, Carrier, LinkId, Swarm};
 use crate::limits;
 use crate::rendezvous::ToRelay;
-use crate::rtc::negotiation::Action;
+use crate::rtc::negotiation::{Action, is_data_alone};
 use crate::rtc::signal::{Said, Signal};
 use crate::rtc::{Candidate, Connectivity, IceServer};
 use crate::secure::Role;
@@ -103,7 +103,8 @@ impl Swarm {
 
     /// A device says something about a direct connection.
     pub(super) fn hear_signal(&mut self, now: Time, peer: PeerId, signal: Signal) {
-        let is_offer = matches!(signal.said, Said::Offer(_));
+        // What is no offer of a data channel takes nobody's place.
+        let is_offer = matches!(&signal.said, Said::Offer(description) if is_data_alone(description));
         if let Some(direct) = self.direct_to(now, peer).filter(|_| is_offer)
             && direct.negotiation.would_begin(signal.attempt)
         {

@@ -26,6 +26,8 @@ pub struct Direct {
     /// What went to and fro of late.
     pub recent: Recent,
     failures: u32,
+    /// When the remote had no place for a connection, if it was so the last time.
+    refused_at: Option<Time>,
 }
 
 /// A peer connection, and the data channel on it.
@@ -37,7 +39,7 @@ pub struct Connection {
     pub buffer: Buffer,
     /// The link on the channel, once that is open.
     pub link: Option<LinkId>,
-    /// Since when it is.
+    /// When the peer connection began.
     pub begun_at: Time,
     /// Since when the device has proved the drive key on it.
     pub proved_at: Option<Time>,
@@ -69,6 +71,7 @@ impl Direct {
             invitations: Bucket::new(now, 1, limits::INVITATIONS),
             recent: Recent { counted: exchanged, weight: 0 },
             failures: 0,
+            refused_at: None,
         }
     }
 
@@ -79,11 +82,17 @@ impl Direct {
         }
     }
 
+    /// Whether the remote had no place, and it is too soon to give up another connection in the hope that it has one now.
+    pub fn is_refused(&self, now: Time) -> bool {
+        self.refused_at.is_some_and(|at| now < at + limits::DIRECT_RETRY_MAX)
+    }
+
     /// The connection is over: it is tried again later each time, though not much later if it was of use. One that the remote did not
     /// want, which has others, is tried again after a while.
     pub fn fail(&mut self, now: Time, connection: &Connection, random: &mut Random) {
         self.begin_at = None;
-        if self.negotiation.was_refused() {
+        self.refused_at = self.negotiation.was_refused().then_some(now);
+        if self.refused_at.is_some() {
             return self.begin_soon(now + limits::DIRECT_REFUSED.mul_f64(0.5 + random.fraction()));
         }
         match connection.proved_at {

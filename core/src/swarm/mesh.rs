@@ -56,14 +56,10 @@ impl Swarm {
         Some(self.directs.get_or_insert_with(peer, || Direct::new(now, peer, is_polite, exchanged)))
     }
 
-    /// Whether one more device may be connected to directly. Another one with less traffic makes way, though not for a device that
-    /// refused the last time.
+    /// Whether one more device may be connected to directly. Another one with less traffic makes way.
     pub(super) fn make_place_for(&mut self, now: Time, peer: PeerId) -> bool {
-        if self.channels().count() < self.mesh.most {
+        if self.has_place() {
             return true;
-        }
-        if self.directs.get(&peer).is_some_and(|direct| direct.negotiation.was_refused()) {
-            return false;
         }
         match self.least_of_the_connected(now) {
             Some((least, weight)) if self.weight(peer) > WORTH * weight + limits::CHANNEL_MESSAGE as u64 => {
@@ -110,9 +106,7 @@ impl Swarm {
             let Some(peer) = due.max_by_key(|peer| self.weight(*peer)) else {
                 return;
             };
-            let is_able = |direct: &Direct| direct.negotiation.may_begin();
-            let may_begin =
-                self.can_signal(peer) && self.directs.get(&peer).is_some_and(is_able) && self.make_place_for(now, peer);
+            let may_begin = self.is_able(now, peer) && self.make_place_for(now, peer);
             let Some(direct) = self.directs.get_mut(&peer) else {
                 return;
             };
@@ -137,7 +131,7 @@ impl Swarm {
             direct.recent.count(exchanged);
         }
         let waiting = |direct: &Direct| direct.connection.is_none() && direct.begin_at.is_none();
-        let waiting = self.directs.iter().filter(|(peer, direct)| waiting(direct) && self.can_signal(**peer));
+        let waiting = self.directs.iter().filter(|(peer, direct)| waiting(direct) && self.is_able(now, **peer));
         let most = waiting.map(|(peer, _)| *peer).max_by_key(|peer| self.weight(*peer));
         let Some(most) = most else {
             return;
@@ -146,6 +140,16 @@ impl Swarm {
             direct.begin_soon(now);
         }
         self.mesh.review_at = Some(now + limits::DIRECT_REVIEW);
+    }
+
+    /// Whether a connection to a device may begin from here. Nobody makes way for one that had no place itself of late.
+    fn is_able(&self, now: Time, peer: PeerId) -> bool {
+        let is_able = |direct: &Direct| direct.negotiation.may_begin() && (self.has_place() || !direct.is_refused(now));
+        self.can_signal(peer) && self.directs.get(&peer).is_some_and(is_able)
+    }
+
+    fn has_place(&self) -> bool {
+        self.channels().count() < self.mesh.most
     }
 
     /// The device with the least traffic of those that have been connected to for a while.
