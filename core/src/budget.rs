@@ -76,12 +76,12 @@ impl Share {
         Self { own: Arc::default(), of }
     }
 
-    /// Takes so many, if they fit and enough is left to others: a holder has [`limits::SHARE`] times what is left at most. So who comes
-    /// first never has it all, and the more there are, the less each has.
+    /// Takes so many, if as much as the holder has then is left for others. So who comes first never has it all, and the more there are,
+    /// the less each has.
     pub fn take(&self, bytes: usize) -> bool {
         let own = self.own.load(Ordering::Relaxed).saturating_add(bytes);
         let left = self.of.limit.saturating_sub(self.of.used().saturating_add(bytes));
-        let fits = own <= left.saturating_mul(limits::SHARE) && self.of.take(bytes);
+        let fits = own <= left && self.of.take(bytes);
         if fits {
             self.own.store(own, Ordering::Relaxed);
         }
@@ -115,18 +115,18 @@ mod tests {
     fn whoever_comes_first_leaves_something_to_all_others() {
         let budget = Budget::new(9_000);
         let shares = [(); 4].map(|()| Share::new(budget.clone()));
-        assert_eq!(shares.each_ref().map(fill), [6_000, 2_000, 666, 222]);
-        shares[0].give_back(6_000);
-        assert_eq!(fill(&shares[3]), 4_222, "what is given back is everybody's");
+        assert_eq!(shares.each_ref().map(fill), [4_500, 2_250, 1_125, 562]);
+        shares[0].give_back(4_500);
+        assert_eq!(fill(&shares[3]), 2_812, "what is given back is everybody's");
         shares[1].hand_over(2_000, &shares[2]);
-        assert_eq!((fill(&shares[1]), budget.used()), (1_408, 8_296));
+        assert_eq!((fill(&shares[1]), budget.used()), (1_531, 7_468));
     }
 
     #[test]
-    fn the_largest_message_fits_on_five_topics_and_another_one_beside_them() {
+    fn the_largest_message_fits_on_four_topics_and_two_more_beside_them() {
         let budget = Budget::new(limits::REASSEMBLY);
         let (one, other) = (Share::new(budget.clone()), Share::new(budget));
-        assert!((0..5).all(|_| one.take(limits::MESSAGE)));
-        assert!(!one.take(limits::MESSAGE) && other.take(limits::MESSAGE));
+        assert!((0..4).all(|_| one.take(limits::MESSAGE)) && !one.take(limits::MESSAGE));
+        assert!((0..2).all(|_| other.take(limits::MESSAGE)));
     }
 }

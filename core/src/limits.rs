@@ -49,11 +49,9 @@ pub const BATCH: usize = 65_536;
 /// Longest name of a mux protocol, and longest id of a channel.
 pub const CHANNEL_NAME: usize = 255;
 
-/// Incomplete messages of all peers together, in bytes.
+/// Incomplete messages of all peers together, in bytes. Those of one may take no more than what is left for others: half of it where there are
+/// none, which is [`SEND_QUEUE`] twice. So much may one of ours have under way, on a link that died and again on the next.
 pub const REASSEMBLY: usize = 64 * 1024 * 1024;
-/// How many times what is left of them for others the incomplete messages of one device may take: 42 MiB where no other device sends any.
-/// That is more than [`SEND_QUEUE`] twice, which one of ours may have under way, on a link that died and again on the next.
-pub const SHARE: usize = 2;
 /// Bytes queued towards one peer, above which `send` fails with `queue-full`.
 pub const SEND_QUEUE: usize = 16 * 1024 * 1024;
 /// Bytes queued towards one peer, above which the application is told when they have gone. A session keeps what is not acknowledged, so

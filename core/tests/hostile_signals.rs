@@ -4,6 +4,7 @@
 use peersockets_core::channel::peersockets::{
     Incarnation, PING, PONG, PROTOCOL, Standing, TOPIC, Terms, open_handshake,
 };
+use peersockets_core::code::Code;
 use peersockets_core::drive::DriveKey;
 use peersockets_core::limits;
 use peersockets_core::rendezvous::{FromRelay, Line, ToRelay};
@@ -190,7 +191,7 @@ fn malformed_signals_end_their_link_only() {
         for payload in payloads {
             let mut victim = Victim::met();
             victim.say(kind, payload);
-            // A CLOSE is nothing but its number.
+            // A CLOSE needs nothing but its number; any reason may follow.
             assert_eq!(
                 victim.has_hung_up,
                 kind != 35 || payload.is_empty() || payload[0] == 0xff,
@@ -262,6 +263,24 @@ fn answers_for_a_device_that_reads_nothing_are_bounded() {
     assert!(rounds.is_some(), "it ends once that much waits");
     assert!(victim.written - before < 100, "{} bytes: nothing of the flood goes", victim.written - before);
     assert_eq!(victim.swarm.state(), State::Ready);
+}
+
+#[test]
+fn what_is_sent_to_a_device_that_lives_and_acknowledges_nothing_is_bounded_and_said() {
+    let mut victim = Victim::met();
+    victim.answers = true;
+    let topic = victim.swarm.join("chat");
+    let peer = victim.swarm.stats().peers[0].peer;
+    let pieces = 2 * limits::SEND_QUEUE / limits::CHANNEL_MESSAGE;
+    for _ in 0..pieces {
+        victim.swarm.send(topic, peer, vec![7; limits::CHANNEL_MESSAGE]);
+        victim.pass(Duration::from_millis(20));
+        assert!(victim.swarm.buffered(peer) <= limits::SEND_QUEUE + pieces * limits::MESSAGE_WEIGHT);
+    }
+    let is_full = |event: &&Event| matches!(event, Event::Error(report) if report.code == Code::QueueFull);
+    let refused = victim.events.iter().filter(is_full).count();
+    assert!((pieces / 2..pieces).contains(&refused), "{refused} of {pieces} came back");
+    assert!(!victim.has_hung_up, "it lives");
 }
 
 #[test]

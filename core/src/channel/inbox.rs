@@ -323,11 +323,11 @@ mod tests {
             inbox.count_in(share.clone());
         }
         assert_eq!(budget.used(), 45);
-        for (inbox, used) in inboxes.iter_mut().zip([60, 45, 60]) {
+        for (inbox, used) in inboxes.iter_mut().zip([30, 45, 30]) {
             assert_eq!(inbox.handle(NEXT, &part(0, None, &[7; 15]), &wanted), Ok(None));
             assert_eq!(budget.used(), used);
         }
-        assert!(!share.take(1));
+        assert!(share.take(15) && !share.take(1));
     }
 
     #[test]
