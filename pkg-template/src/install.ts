@@ -100,8 +100,9 @@ function isNews(options: InstallOptions | null | undefined): boolean {
 /** The options as something to compare. */
 function wishOf(options: InstallOptions | null | undefined): Wish | undefined {
   return attempt(() => {
-    const { drive, relays, peers, direct, directPeers, iceServers, wasm } = options ?? {};
-    return [drive, relays, peers, direct, directPeers, iceServers, wasm].map((option) => (option === undefined || ArrayBuffer.isView(option) ? option : String(option)));
+    const { drive, relays, peers, direct, directPeers, iceServers, sessionTime, wasm } = options ?? {};
+    const parts = [drive, relays, peers, direct, directPeers, iceServers && JSON.stringify(iceServers), sessionTime, wasm];
+    return parts.map((part) => (part === undefined || ArrayBuffer.isView(part) ? part : String(part)));
   });
 }
 

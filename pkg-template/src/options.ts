@@ -24,7 +24,8 @@ export async function prepare(
 ): Promise<Prepared> {
   const given = readOptions(options);
   await loadWasm(given.wasm, locateWasm);
-  if (given.drive === undefined || given.relays === undefined) await pageIsParsed();
+  const { drive, relays, peers, direct } = given;
+  if ([drive, relays, peers, direct].includes(undefined)) await pageIsParsed();
   return fillIn(given, currentPage());
 }
 

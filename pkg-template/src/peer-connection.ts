@@ -75,7 +75,9 @@ export class PeerConnection {
 
   /** Adds a candidate of the remote's. One of an offer that was not taken does no harm. */
   candidate(candidate: string, sdpMid: string | undefined): void {
-    this.#take((connection) => connection.addIceCandidate({ candidate, sdpMid: sdpMid ?? null }).catch(() => {}));
+    // There is one section: a candidate that does not say which is of that.
+    const section = sdpMid === undefined ? { sdpMLineIndex: 0 } : { sdpMid };
+    this.#take((connection) => connection.addIceCandidate({ candidate, ...section }).catch(() => {}));
   }
 
   /** Sends a message. A channel that is not open drops it, and one that can't take it is closed: what came behind would be of no use. */

@@ -96,23 +96,25 @@ for (const [name, browser] of [['Chromium', chromium], ['Firefox', firefox]]) {
     });
   });
 
-  test(`a candidate right behind the description counts, and one before any does no harm: ${name}`, async (t) => {
-    const person = await visit(t, browser);
-    assert.deepEqual(await person.evaluate(async () => {
-      const [one, other] = [new End(), new End()];
-      one.connection.offer(false);
-      const offer = await one.next('description');
-      const candidate = await one.next('candidate');
-      other.connection.candidate(...candidate);
-      other.connection.candidate('nonsense');
-      other.connection.answer(offer.replaceAll(/a=candidate.*\r\n/g, ''));
-      other.connection.candidate(...candidate);
-      // Of its own way the other one says nothing: only the candidate above can have brought them together.
-      one.connection.accept((await other.next('description')).replaceAll(/a=candidate.*\r\n/g, ''));
-      await Promise.all([one.next('opened'), other.next('opened')]);
-      return [await passes(one, other, 10), await passes(other, one, 10), other.milestones];
-    }), [true, true, ['opened', 'message']]);
-  });
+  for (const [and, parts] of [['', 2], [' without its media id too', 1]]) {
+    test(`a candidate right behind the description counts${and}, and one before any does no harm: ${name}`, async (t) => {
+      const person = await visit(t, browser);
+      assert.deepEqual(await person.evaluate(async (parts) => {
+        const [one, other] = [new End(), new End()];
+        one.connection.offer(false);
+        const offer = await one.next('description');
+        const candidate = await one.next('candidate');
+        other.connection.candidate(...candidate);
+        other.connection.candidate('nonsense');
+        other.connection.answer(offer.replaceAll(/a=candidate.*\r\n/g, ''));
+        other.connection.candidate(...candidate.slice(0, parts));
+        // Of its own way the other one says nothing: only the candidate above can have brought them together.
+        one.connection.accept((await other.next('description')).replaceAll(/a=candidate.*\r\n/g, ''));
+        await Promise.all([one.next('opened'), other.next('opened')]);
+        return [await passes(one, other, 10), await passes(other, one, 10), other.milestones];
+      }, parts), [true, true, ['opened', 'message']]);
+    });
+  }
 
   test(`that most of what was sent has left is told: ${name}`, async (t) => {
     const person = await visit(t, browser);

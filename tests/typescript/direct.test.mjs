@@ -6,7 +6,8 @@ import { afterEach, test } from 'node:test';
 import { connect } from '../../pkg/dist/hyperdrive.js';
 import { PeerSockets } from '../../pkg/dist/index.js';
 import { Lifeline } from '../../target/package/pkg-modules/lifeline.js';
-import { fillIn, readOptions } from '../../target/package/pkg-modules/options.js';
+import { loadWasm } from '../../target/package/pkg-modules/load.js';
+import { fillIn, prepare, readOptions } from '../../target/package/pkg-modules/options.js';
 import { Told } from '../../target/package/pkg-modules/peer-connection.js';
 
 const wasm = await readFile(new URL('../../pkg/dist/peersockets.wasm', import.meta.url));
@@ -41,6 +42,26 @@ test('a_page_says_so_in_its_head_too_unless_an_option_does', () => {
   assert.equal(named('false', { direct: undefined }), 0);
   assert.equal(named('false', { direct: true }), 32);
   assert.equal(named('true', { direct: false }), 0);
+});
+
+test('what_the_page_says_behind_the_script_counts_whatever_the_options_say_of_drive_and_relays', async (t) => {
+  const content = {};
+  globalThis.RTCPeerConnection = class {};
+  globalThis.document = Object.assign(new EventTarget(), {
+    readyState: 'loading',
+    baseURI: 'https://example.org/',
+    querySelectorAll: (selector) => Object.keys(content).filter((name) => selector.includes(`"${name}"`)).map((name) => ({ content: content[name] })),
+  });
+  t.after(() => { delete globalThis.document; });
+  const options = { drive: 'ab'.repeat(32), relays: ['wss://relay.test'], wasm };
+  await loadWasm(wasm);
+  const prepared = [{}, { direct: true }, { direct: true, peers: [] }].map((more) => prepare({ ...options, ...more }));
+  await new Promise((resolve) => setImmediate(resolve));
+  Object.assign(content, { 'peersockets-direct': 'false', 'peersockets-peer': 'wss://peer.test' });
+  document.readyState = 'interactive';
+  document.dispatchEvent(new Event('DOMContentLoaded'));
+  const found = (await Promise.all(prepared)).map(({ directPeers, peers }) => [directPeers, peers.length]);
+  assert.deepEqual(found, [[0, 1], [32, 1], [32, 0]]);
 });
 
 test('ice_servers_that_the_browser_refuses_are_told_in_its_words_and_its_own_limit_is_not_taken_for_that', () => {

@@ -119,6 +119,18 @@ test('what_was_installed_stays_and_other_options_for_it_are_a_warning', () => {
   first.close();
 });
 
+const servers = (name) => [{ urls: `stun:${name}.test` }];
+for (const [what, one, other] of [['servers', { iceServers: servers('a') }, { iceServers: servers('b') }], ['time_for_sessions', { sessionTime: 10 }, { sessionTime: 20 }]]) {
+  test(`the_same_${what}_are_the_same_options_and_others_are_others`, () => {
+    const first = install({ ...options, ...one });
+    install({ ...options, ...structuredClone(one) });
+    assert.deepEqual(warned(), []);
+    install({ ...options, ...other });
+    assert.deepEqual(warned(), ['already-installed']);
+    first.close();
+  });
+}
+
 test('install_may_be_called_again_with_the_same_options', () => {
   const relays = () => ['ws://127.0.0.1:9/relay'];
   const peers = () => ['ws://127.0.0.1:9/'];
