@@ -5,6 +5,13 @@ import { recall, remember } from './memory.js';
 const NAME = 'direct';
 const OFF = 'off';
 
+// A window that was opened by one that is not to be shown is not either, and needs its address for that no more.
+const asked = new RegExp(`[#&]${NAME}=${OFF}$`);
+if (asked.test(location.href)) {
+  remember(NAME, OFF);
+  history.replaceState(null, '', location.href.replace(asked, ''));
+}
+
 /** Whether this page may connect directly to peers, which shows them its address: the visitor's choice, kept as long as the tab. */
 export function mayBeDirect() {
   return recall(NAME) !== OFF;
@@ -14,6 +21,8 @@ export function mayBeDirect() {
 export function offerChoice() {
   const box = byId('direct');
   box.checked = mayBeDirect();
+  const second = byId('second-window');
+  if (!box.checked) second.href += `${new URL(second.href).hash === '' ? '#' : '&'}${NAME}=${OFF}`;
   box.addEventListener('change', () => {
     remember(NAME, box.checked ? '' : OFF);
     location.reload();

@@ -224,6 +224,12 @@ test('a visitor who is not to connect directly makes no peer connection from the
   await Promise.all([ana.page.waitForEvent('load'), ana.page.reload()]);
   await note(ana, '1 through the relay');
   assert.equal(await directly.isChecked(), false);
+  // Nor does a window that is opened from here.
+  const second = await ana.context.newPage();
+  await second.goto(await ana.page.locator('#second-window').evaluate(({ href }) => href));
+  assert.equal(await second.getByLabel('Connect directly').isChecked(), false);
+  assert.equal(new URL(second.url()).hash, new URL(ana.page.url()).hash);
+  await second.close();
   await say(ana, 'Through the relay');
   await heard(ben, 'Through the relay');
   assert.equal(await ana.page.evaluate(() => made), 0);

@@ -26,6 +26,11 @@ test('a page whose user blocks all storage works, and so does the demo', async (
   await blocked.page.getByLabel('Message to everyone here').fill('nothing is kept');
   await blocked.page.getByLabel('Message to everyone here').press('Enter');
   assert.equal(await nextText(other), 'nothing is kept');
+
+  // What a tab is to remember it does all the same: who is not to be shown to peers is not.
+  await Promise.all([blocked.page.waitForEvent('load'), blocked.page.getByLabel('Connect directly').uncheck()]);
+  await blocked.page.locator('#room-note').getByText('1 through the relay', { exact: true }).waitFor();
+  assert.equal(await blocked.page.getByLabel('Connect directly').isChecked(), false);
 });
 
 for (const [what, makeFrame] of [
