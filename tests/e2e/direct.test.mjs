@@ -23,6 +23,11 @@ const HELD = 2_000;
 /** How long two talk without a relay, in milliseconds: longer than it takes to give a link up, and to ask again whether the other still is there. */
 const ALONE = 25_000;
 
+/** What is sent at a stretch: so many messages of so many bytes, while no more than so much waits. */
+const POURED = { count: 400, bytes: 50_000, full: 1_048_576 };
+/** Between these the most bytes lie that wait in the buffer of a data channel then: more than 256 KiB and a message slow Chromium down. */
+const BUFFER = { least: 65_536, most: 262_144 + 16_384 };
+
 const browser = await startBrowser();
 const pages = await startRelay();
 
@@ -114,6 +119,25 @@ test('a STUN server that never answers delays neither the first message nor the 
   await server.asked;
 });
 
+test('a page that sends much keeps its channel busy and its buffer small, and all arrives', async (t) => {
+  const people = await meetDirect(t, browser, { pages, relay: pages, drive: newDrive() });
+  await both(people, (person) => until(person, 'direct'));
+  const [one, other] = people;
+  await one.evaluate(async ({ count, bytes, full }) => {
+    for (let number = 0; number < count; number += 1) {
+      topic.send(1, String(number).padEnd(bytes));
+      if (topic.bufferedAmount(1) > full) await new Promise((resolve) => topic.addEventListener('drain', resolve, { once: true }));
+    }
+  }, POURED);
+  await other.evaluate((count) => messages.take(count), POURED.count);
+  const numbers = await other.evaluate(() => messages.all.map(({ message }) => Number(text(message))));
+  assert.ok(numbers.every((number, index) => number === index), 'each once, in order');
+  const { sent, most } = await one.evaluate(() => ({ sent: connections.at(-1).sent, most: connections.at(-1).most }));
+  t.diagnostic(JSON.stringify({ sent, most }));
+  assert.ok(sent > POURED.count * POURED.bytes, 'it went directly');
+  assert.ok(most >= BUFFER.least && most <= BUFFER.most, `up to ${most} bytes waited`);
+});
+
 /** Why the direct connection ends in a cycle: each third for one of three reasons, but nine times somebody is not told of what ended. */
 function causeOf(cycle) {
   if (cycle % 16 === 4) return 'frozen';
@@ -142,10 +166,8 @@ const ends = {
     await midway(one, () => connections.at(-1).close());
     await relay.kill();
     await both(people, (person) => until(person, 'none'));
-    return async () => {
-      await both(people, hasSentAll);
-      await relay.start();
-    };
+    // Who sends has long sent all when it is back; who is waited for longer than that leaves.
+    return () => Promise.all([relay.start(), both(people, hasSentAll)]);
   },
   /** Nothing leaves the data channel any more, and neither side is told. */
   async dropped({ people }) {

@@ -10,7 +10,7 @@ import { NOWHERE, startInternet } from './support/internet.mjs';
 import { meet, startRelayIn, untilDirect } from './support/people.mjs';
 
 /** How long the tests may take together, in milliseconds. ICE gives up after 16 s on an idle machine. */
-const TIMEOUT = 90_000;
+const TIMEOUT = 180_000;
 /** What the console says when the relay is gone. */
 const RELAY_IS_GONE = [/WebSocket connection to/, /Failed to load resource/, /^\[beaker-peersockets\] no-relay: /];
 const DEAD_STUN = `stun:${NOWHERE}:3478`;

@@ -88,7 +88,7 @@ function talkAndListen({ every, bytes }) {
 }
 
 /**
- * In a page, before anything else: keeps every RTCPeerConnection, its data channel and the bytes that were sent there, and the memory of
+ * In a page, before anything else: keeps every RTCPeerConnection, its data channel, the bytes that were sent there and the most that waited, and the memory of
  * the WebAssembly. What `window.spoil` does with a channel and its connection comes before anybody else has them.
  */
 function recordConnections() {
@@ -103,6 +103,7 @@ function recordConnections() {
   window.connections = [];
   window.RTCPeerConnection = class extends RTCPeerConnection {
     sent = 0;
+    most = 0;
 
     constructor(...parameters) {
       super(...parameters);
@@ -114,6 +115,7 @@ function recordConnections() {
       channel.send = (message) => {
         this.sent += message.byteLength;
         RTCDataChannel.prototype.send.call(channel, message);
+        this.most = Math.max(this.most, channel.bufferedAmount);
       };
       this.channel = channel;
       window.spoil?.(channel, this);
