@@ -336,8 +336,8 @@ fn a_message_beyond_the_budget_of_all_peers_is_reported_with_its_topic_and_the_o
         })
         .collect();
     assert_eq!(arrived + lost.len(), 2 * SENDERS);
-    // 64 MiB hold seven and a half messages; what is dropped makes room for others.
-    assert!(arrived >= 7 && !lost.is_empty(), "{arrived} arrived, {lost:?} were lost");
+    // Five have five sixths of 64 MiB, since as much as each has is left for others: six messages and a half. What is dropped makes room.
+    assert!(arrived >= 6 && !lost.is_empty(), "{arrived} arrived, {lost:?} were lost");
     for (code, topic, has_peer) in lost {
         assert!(code == Code::MessageLost && matches!(topic, Some("one" | "two")) && has_peer);
     }
